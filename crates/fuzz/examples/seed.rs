@@ -3,7 +3,10 @@
 use std::{error::Error, fs, path::Path};
 
 use dashvault_base::{ContentHash, WallMs};
-use dashvault_media::{Manifest, SealedBy, Segment, SegmentEntry, SegmentSink, Segmenter, SegmenterConfig, SignedManifest, SigningKey, trailer};
+use dashvault_media::{
+    Manifest, SealedBy, Segment, SegmentEntry, SegmentSink, Segmenter, SegmenterConfig, SignedManifest,
+    SigningKey, trailer,
+};
 
 #[derive(Default)]
 struct Entries(Vec<SegmentEntry>);

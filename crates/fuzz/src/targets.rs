@@ -3,7 +3,8 @@
 use std::io::Cursor;
 
 use dashvault_media::{
-    PACKET_BYTES, Segment, SegmentSink, Segmenter, SegmenterConfig, VerifyOptions, parse_trailer, trailer, verify_pack,
+    PACKET_BYTES, Segment, SegmentSink, Segmenter, SegmenterConfig, VerifyOptions, parse_trailer, trailer,
+    verify_pack,
 };
 use dashvault_wire::{AnnounceReply, AnnounceRequest, DeviceToken, StreamId, upload::PackTarget};
 
@@ -54,7 +55,8 @@ impl SegmentSink for Cut {
 
 fn cut(input: &[u8], split: usize) -> Cut {
     let mut sink = Cut::default();
-    let mut segmenter = Segmenter::new(SegmenterConfig { max_segment_bytes: 64 * PACKET_BYTES, ..Default::default() });
+    let mut segmenter =
+        Segmenter::new(SegmenterConfig { max_segment_bytes: 64 * PACKET_BYTES, ..Default::default() });
     for piece in input.chunks(split) {
         if segmenter.push(piece, &mut sink).is_err() {
             return sink;

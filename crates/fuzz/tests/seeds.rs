@@ -40,8 +40,10 @@ fn mutated(seed: &[u8], others: &[Vec<u8>], random: &mut fastrand::Rng) -> Vec<u
 
 #[test]
 fn seeds_and_their_mutations_keep_every_promise() {
-    let seed = std::env::var("DASHVAULT_FUZZ_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_122);
-    let rounds = std::env::var("DASHVAULT_FUZZ_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
+    let seed =
+        std::env::var("DASHVAULT_FUZZ_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_122);
+    let rounds =
+        std::env::var("DASHVAULT_FUZZ_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
     println!("DASHVAULT_FUZZ_SEED={seed}");
     for target in TARGETS {
         let mut seeds = corpus(target.name);

@@ -1,0 +1,59 @@
+# The commands of this repository. `make help` lists them.
+
+CARGO ?= cargo
+SHELL := bash
+DEMO_ARGS ?=
+# Cargo's own directory, wherever the user has put it.
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help demo test bench fmt lint docs unit setup footage clean-footage
+.DEFAULT_GOAL := help
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+demo: setup footage ## Show the promise in a minute (DEMO_ARGS="--seconds 120 --seed 7")
+	$(CARGO) build --locked -p dashvault
+	DASHVAULT_FOOTAGE="$${DASHVAULT_FOOTAGE:-target/footage}" $(TARGET_DIR)/debug/dashvault demo $(DEMO_ARGS)
+
+test: setup-tests footage fmt lint docs deny unit ## Prove it: format, lints, docs, licences, every test
+
+bench: setup-tests footage ## Measure it (release build; prints the table of docs/benchmarks.md)
+	$(CARGO) build --locked --release -p dashvault
+	scripts/benches
+
+fmt: ## Check the format
+	$(CARGO) fmt --all --check
+
+lint: ## Clippy, warnings denied, with and without the binary's features
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p dashvault --no-default-features --features recorder -- -D warnings
+	$(CARGO) clippy --locked -p dashvault --no-default-features --features vault -- -D warnings
+
+docs: ## Build the API documentation, warnings denied
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+
+.PHONY: deny
+deny: ## Licences, sources, duplicates (where cargo-deny is installed)
+	@if $(CARGO) deny --version >/dev/null 2>&1; \
+	then $(CARGO) deny --locked check bans licenses sources; \
+	else echo "deny: cargo-deny is not installed, skipped"; fi
+
+unit: ## Every test, by cargo-nextest where it is installed
+	@if $(CARGO) nextest --version >/dev/null 2>&1; \
+	then echo "$(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc"; \
+	     $(CARGO) nextest run --locked --workspace && $(CARGO) test --locked --workspace --doc --quiet; \
+	else echo "$(CARGO) test --workspace"; $(CARGO) test --locked --workspace; fi
+
+setup: ## Install what the demo needs
+	@scripts/setup.sh
+
+.PHONY: setup-tests
+setup-tests: ## Install what the tests need
+	@scripts/setup.sh tests
+
+footage: ## Fetch real footage once into target/footage
+	@scripts/footage.sh target/footage
+
+clean-footage: ## Remove the footage
+	rm -rf target/footage

@@ -1,0 +1,192 @@
+//! `dashvault device`: who may publish.
+//!
+//! What belongs here: its flags and what is printed. Works on the data folder, with or without a
+//! server on it.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use dashvault_base::{DeviceId, WallMs};
+use dashvault_vault::devices::{self, DeviceError, DeviceInfo, NewDevice};
+use serde_json::json;
+
+use crate::{
+    common::{Common, Output},
+    failure::{Done, Failure, OrNext, Outcome},
+    out::say,
+};
+
+/// Add, list and revoke the devices that may publish.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Add a device: prints its id, its token (only once), its key's fingerprint, and the line that starts its recorder
+    #[command(after_help = "Examples:\n  \
+        dashvault device add bus-7 --data /srv/dashvault --host vault.example.org\n  \
+        dashvault device add bus-7 --data /srv/dashvault --json | jq -r .token\n\n\
+        The token is kept nowhere: the vault holds only its hash. Lost? Revoke the device and add another.")]
+    Add(AddArgs),
+    /// List the devices
+    #[command(after_help = "Example:\n  dashvault device list --data /srv/dashvault")]
+    List(ListArgs),
+    /// Revoke a device for good: its footage stays, but nothing more is taken from it
+    #[command(after_help = "Example:\n  dashvault device revoke bus-7 --data /srv/dashvault")]
+    Revoke(RevokeArgs),
+}
+
+#[derive(Debug, Args)]
+struct AddArgs {
+    /// Its name, which becomes its id: 1 to 64 of A-Z a-z 0-9 _ -
+    name: String,
+    /// The vault's data folder
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The vault's host as the vehicle reaches it, for the printed line
+    #[arg(long, value_name = "HOST", default_value = "VAULT_HOST")]
+    host: String,
+    /// The vault's HTTP port, for the printed line
+    #[arg(long, value_name = "PORT", default_value = "8080")]
+    http_port: u16,
+    /// The vault's SRT port, for the printed line
+    #[arg(long, value_name = "PORT", default_value = "8890")]
+    srt_port: u16,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// The vault's data folder
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct RevokeArgs {
+    /// The device's id
+    id: DeviceId,
+    /// The vault's data folder
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Does what the subcommand says.
+pub(crate) fn run(args: DeviceArgs) -> Done {
+    let runtime =
+        tokio::runtime::Runtime::new().or_next("start the runtime", "check the limits on threads")?;
+    runtime.block_on(async {
+        match args.action {
+            Action::Add(args) => add(args).await,
+            Action::List(args) => list(args).await,
+            Action::Revoke(args) => revoke(args).await,
+        }
+    })
+}
+
+async fn add(args: AddArgs) -> Done {
+    args.common.start_logging()?;
+    let device =
+        devices::add_device(&args.data, &args.name).await.map_err(|error| explain(error, &args.data))?;
+    let line = recorder_line(&args, &device);
+    if args.output.json {
+        let object = json!({
+            "id": device.id, "token": device.token.reveal(), "fingerprint": device.fingerprint, "command": line,
+        });
+        say!("{object:#}");
+        return Ok(Outcome::Good);
+    }
+    say!("device       {}", device.id);
+    say!("token        {}   (shown only now)", device.token.reveal());
+    say!("fingerprint  {}", device.fingerprint);
+    say!("\nStart its recorder with:\n{line}");
+    Ok(Outcome::Good)
+}
+
+fn recorder_line(args: &AddArgs, device: &NewDevice) -> String {
+    let AddArgs { host, http_port, srt_port, .. } = args;
+    format!(
+        "dashvault record --vault http://{host}:{http_port} --srt srt://{host}:{srt_port} --device {} --token {} \
+         --spool spool --camera front=test",
+        device.id,
+        device.token.reveal()
+    )
+}
+
+async fn list(args: ListArgs) -> Done {
+    args.common.start_logging()?;
+    must_exist(&args.data)?;
+    let devices = devices::list_devices(&args.data).await.map_err(|error| explain(error, &args.data))?;
+    if args.output.json {
+        let devices: Vec<_> = devices.iter().map(as_json).collect();
+        say!("{:#}", json!(devices));
+        return Ok(Outcome::Good);
+    }
+    say!("{:<24} {:<10} {:<20} {:<20} FINGERPRINT", "DEVICE", "STATE", "ADDED", "LAST SEEN");
+    for device in &devices {
+        let state = if device.revoked.is_some() { "revoked" } else { "active" };
+        let seen = device.last_seen.map_or_else(|| "never".to_owned(), show_wall);
+        let fingerprint = device.fingerprint.as_deref().unwrap_or("(anonymous)");
+        say!(
+            "{:<24} {state:<10} {:<20} {seen:<20} {fingerprint}",
+            device.id.as_str(),
+            show_wall(device.created)
+        );
+    }
+    Ok(Outcome::Good)
+}
+
+fn as_json(device: &DeviceInfo) -> serde_json::Value {
+    json!({
+        "id": device.id, "fingerprint": device.fingerprint, "revoked": device.revoked.is_some(),
+        "created_ms": device.created, "revoked_ms": device.revoked, "last_seen_ms": device.last_seen,
+    })
+}
+
+async fn revoke(args: RevokeArgs) -> Done {
+    args.common.start_logging()?;
+    must_exist(&args.data)?;
+    devices::revoke_device(&args.data, &args.id).await.map_err(|error| explain(error, &args.data))?;
+    if args.output.json {
+        say!("{:#}", json!({ "id": args.id, "revoked": true }));
+    } else {
+        say!("{} is revoked; its footage stays", args.id);
+    }
+    Ok(Outcome::Good)
+}
+
+/// Listing or revoking in a folder that is not there is a typing mistake, and must not make one.
+fn must_exist(data: &Path) -> Result<(), Failure> {
+    if data.is_dir() {
+        return Ok(());
+    }
+    Err(Failure::here(format_args!("there is no data folder {}", data.display())).next("check --data"))
+}
+
+fn explain(error: DeviceError, data: &Path) -> Failure {
+    let list = format!("see `dashvault device list --data {}`", data.display());
+    match &error {
+        DeviceError::Name(_) => Failure::usage(error).next("choose such a name"),
+        DeviceError::Exists(_) | DeviceError::Unknown(_) => Failure::from(error).next(list),
+        _ => Failure::from(error).next("check that --data is a folder that this user may write"),
+    }
+}
+
+fn show_wall(wall: WallMs) -> String {
+    let (year, month, day, hour, minute, _) = wall.civil();
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}

@@ -1,0 +1,86 @@
+//! `dashvault drain`: send what a spool still holds, without recording.
+//!
+//! For a vehicle that is parked, a card in a reader, a spool that was copied. What belongs here: its
+//! flags. Announcing and uploading are the recorder's, which runs here without cameras and live.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use dashvault_base::DeviceId;
+use dashvault_recorder::{Recorder, RecorderConfig, StopReport, VaultUrl};
+use dashvault_wire::DeviceToken;
+
+use crate::{
+    common::Common,
+    failure::{Done, Failure, OrNext, Outcome},
+    record,
+    signals::Signals,
+    units,
+};
+
+/// Send to the vault what a spool still holds, and end.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  \
+    DASHVAULT_TOKEN=dv1_… dashvault drain --vault http://vault:8080 --device bus-7 --spool /mnt/card/spool\n\n\
+    Exit code 0 when every pack has its receipt, 1 when something is left (it stays in the spool).\n\
+    No recorder may run on the same spool meanwhile.")]
+pub(crate) struct DrainArgs {
+    /// The vault's HTTP address
+    #[arg(long, value_name = "URL")]
+    vault: VaultUrl,
+    /// The device's id
+    #[arg(long, value_name = "ID")]
+    device: DeviceId,
+    /// The device's token; better in a file or in DASHVAULT_TOKEN, where `ps` does not show it
+    #[arg(long, value_name = "TOKEN")]
+    token: DeviceToken,
+    /// The spool
+    #[arg(long, value_name = "DIR")]
+    spool: PathBuf,
+    /// Give up after this long
+    #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = units::duration)]
+    r#for: Duration,
+    /// The most to send a second, as 2Mbit or 250kB
+    #[arg(long, value_name = "RATE", value_parser = units::rate)]
+    rate_cap: Option<u64>,
+    /// How many uploads run at once
+    #[arg(long, value_name = "N", default_value = "3")]
+    uploads: usize,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Sends until nothing is left, the time is over, or a signal comes.
+pub(crate) fn run(args: DrainArgs) -> Done {
+    args.common.start_logging()?;
+    if !args.spool.is_dir() {
+        return Err(
+            Failure::here(format_args!("there is no spool {}", args.spool.display())).next("check --spool")
+        );
+    }
+    let length = args.r#for;
+    let config = RecorderConfig {
+        vault: Some(args.vault),
+        device: args.device,
+        token: Some(args.token),
+        spool: args.spool,
+        rate_cap_bytes_per_s: args.rate_cap,
+        uploads: args.uploads,
+        ..RecorderConfig::default()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .or_next("start the runtime", "check the limits on threads")?;
+    runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        let recorder = Recorder::start(config).map_err(record::not_started)?;
+        let report = tokio::select! {
+            report = recorder.stop(length) => report,
+            () = signals.next() => StopReport::default(),
+        };
+        let waiting: u64 = report.status.cameras.iter().map(|camera| camera.packs_pending).sum();
+        tracing::info!(drained = report.drained, packs_left = waiting, "ended");
+        Ok(Outcome::of(report.drained && waiting == 0))
+    })
+}

@@ -1,0 +1,133 @@
+//! `dashvault serve`: the vault.
+//!
+//! What belongs here: its flags, and starting and stopping it as a service. What it does is in
+//! `dashvault-vault`.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{ArgAction, Args};
+use dashvault_srt::Passphrase;
+use dashvault_vault::{StartError, Vault, VaultConfig};
+
+use crate::{
+    common::Common,
+    failure::{Done, Failure, OrNext, Outcome},
+    out::say,
+    signals, units,
+};
+
+/// Receive, keep and hand out what the vehicles record.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    dashvault serve --data /srv/dashvault --http 0.0.0.0:8080 --srt 0.0.0.0:8890\n  \
+    dashvault serve --data /srv/dashvault --allow-anonymous      # take ffmpeg, OBS, the Python client as they are\n  \
+    DASHVAULT_PASSPHRASE=… dashvault serve --config /etc/dashvault/vault.toml\n\n\
+    When it is ready it prints one line on stdout: ready http=http://… srt=srt://…\n\
+    SIGINT or SIGTERM stops it in order; a second one at once. It may be killed at any time.")]
+pub(crate) struct ServeArgs {
+    /// The folder that everything is kept in; made where it is missing
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Where HTTP listens: announcements, uploads, health, metrics (no TLS: see the operator's guide)
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    http: SocketAddr,
+    /// Where SRT listens, over UDP
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8890")]
+    srt: SocketAddr,
+    /// Archive publishers without credentials, and show what they sent to anyone
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, action = ArgAction::Set,
+        default_value = "false", default_missing_value = "true")]
+    allow_anonymous: bool,
+    /// The bearer that may read every device's packs; better in a file or variable than here
+    #[arg(long, value_name = "TOKEN")]
+    admin_token: Option<String>,
+    /// The secret (10 to 79 bytes) that SRT callers must encrypt with; better in a file or variable than here
+    #[arg(long, value_name = "SECRET")]
+    passphrase: Option<String>,
+    /// With a passphrase: also take callers that do not encrypt
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, action = ArgAction::Set,
+        default_value = "false", default_missing_value = "true")]
+    allow_plaintext: bool,
+    /// How long a gap in a live stream is held open before it counts as lost
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = units::duration)]
+    srt_latency: Duration,
+    /// SRT publishers at a time
+    #[arg(long, value_name = "N", default_value = "256")]
+    srt_connections: usize,
+    /// HTTP connections at a time
+    #[arg(long, value_name = "N", default_value = "1024")]
+    http_connections: usize,
+    /// How long an unfinished upload is kept after its last byte
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = units::duration)]
+    upload_expiry: Duration,
+    /// Refuse uploads while less than this is free on the disk
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = units::bytes)]
+    reserve: u64,
+    /// How long a pack of a publisher that announces nothing is
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::duration)]
+    pack_length: Duration,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Serves until a signal.
+pub(crate) fn run(args: ServeArgs) -> Done {
+    args.common.start_logging()?;
+    let config = args.into_config()?;
+    let runtime =
+        tokio::runtime::Runtime::new().or_next("start the runtime", "check the limits on threads")?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: VaultConfig) -> Done {
+    let mut signals = signals::Signals::new()?;
+    let anonymous = config.allow_anonymous;
+    let vault = Vault::start(config).await.map_err(not_started)?;
+    if anonymous {
+        tracing::warn!("anonymous publishing is on: anyone who reaches this port can fill the disk");
+    }
+    say!("ready http=http://{} srt=srt://{}", vault.http_addr(), vault.srt_addr());
+    tracing::info!(http = %vault.http_addr(), srt = %vault.srt_addr(), "vault is ready");
+    signals.next().await;
+    tracing::info!("stopping; a second signal stops at once");
+    tokio::select! {
+        () = vault.shutdown(true) => {}
+        () = signals.next() => {}
+    }
+    Ok(Outcome::Good)
+}
+
+fn not_started(error: StartError) -> Failure {
+    let next = match &error {
+        StartError::InUse(_) => "stop the other one, or give this one its own --data",
+        StartError::Bind { .. } => {
+            "see what listens there (ss -ltnup), or choose another address with --http or --srt"
+        }
+        StartError::Threads(_) => "check the limits on threads (ulimit -u)",
+        _ => "check that --data is on a disk that this user may write, and run: dashvault verify --data DIR",
+    };
+    Failure::from(error).next(next)
+}
+
+impl ServeArgs {
+    fn into_config(self) -> Result<VaultConfig, Failure> {
+        let mut config = VaultConfig::new(self.data);
+        config.http = self.http;
+        config.srt = self.srt;
+        config.allow_anonymous = self.allow_anonymous;
+        config.admin_token = self.admin_token;
+        config.srt_passphrase = self.passphrase.map(passphrase).transpose()?;
+        config.srt_allow_plaintext = self.allow_plaintext;
+        config.srt_latency = self.srt_latency;
+        config.limits.srt_connections = self.srt_connections;
+        config.limits.http_connections = self.http_connections;
+        config.limits.upload_expiry = self.upload_expiry;
+        config.limits.reserve_bytes = self.reserve;
+        config.limits.pack_duration = self.pack_length;
+        Ok(config)
+    }
+}
+
+fn passphrase(secret: String) -> Result<Passphrase, Failure> {
+    Passphrase::new(secret).map_err(|error| Failure::usage(error).next("choose another --passphrase"))
+}

@@ -1,0 +1,117 @@
+//! Which packs a vault's data folder holds, what its index says of them, and whose keys it knows.
+//!
+//! A build without the vault says so instead.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::{audit::Audited, report::Report};
+use crate::{failure::Failure, packs::Found};
+
+/// What a vault holds and knows.
+#[derive(Debug, Default)]
+pub(crate) struct InVault {
+    /// Its objects.
+    pub(crate) found: Vec<Found>,
+    /// Fingerprints of devices' keys, by device.
+    pub(crate) keys: BTreeMap<String, String>,
+    #[cfg(feature = "vault")]
+    objects: Vec<dashvault_vault::ObjectInfo>,
+}
+
+#[cfg(feature = "vault")]
+mod with_vault {
+    use dashvault_vault::{ObjectInfo, devices::list_devices, list_objects};
+
+    use super::{Audited, BTreeMap, Failure, Found, InVault, Path, Report};
+    use crate::{
+        failure::OrNext,
+        packs::{Place, State},
+        verify::report::Finding,
+    };
+
+    /// The objects of a data folder, and the keys of its devices.
+    pub(crate) fn in_vault(data: &Path) -> Result<InVault, Failure> {
+        const NEXT: &str = "check --data: it is the folder that `dashvault serve --data` was given";
+        if !data.is_dir() {
+            return Err(Failure::here(format_args!("there is no data folder {}", data.display())).next(NEXT));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .or_next("start the runtime", "check the limits on threads")?;
+        let (objects, devices) = runtime.block_on(async {
+            let objects = list_objects(data).await.or_next("list the vault's objects", NEXT)?;
+            let devices = list_devices(data).await.or_next("list the vault's devices", NEXT)?;
+            Ok::<_, Failure>((objects, devices))
+        })?;
+        let keys: BTreeMap<String, String> = devices
+            .into_iter()
+            .filter_map(|device| Some((device.id.to_string(), device.fingerprint?)))
+            .collect();
+        Ok(InVault { found: objects.iter().filter_map(found).collect(), keys, objects })
+    }
+
+    fn found(object: &ObjectInfo) -> Option<Found> {
+        Some(Found {
+            place: Place::Vault,
+            state: State::Stored,
+            path: object.path.clone(),
+            device: Some(object.device.clone()),
+            camera: object.camera.clone(),
+            pack: object.pack,
+            bytes: object.bytes?,
+        })
+    }
+
+    impl InVault {
+        /// Tells where index and objects disagree.
+        pub(crate) fn index_findings(&self, audited: &[Audited], report: &mut Report) {
+            let hashes: BTreeMap<&Path, _> =
+                audited.iter().map(|pack| (pack.found.path.as_path(), pack.hash)).collect();
+            for object in &self.objects {
+                let blank = Found { bytes: 0, ..found(object).unwrap_or_else(|| missing(object)) };
+                let Some(indexed) = &object.indexed else {
+                    report.note(format!(
+                        "{} is not in the index yet (the next start adds it)",
+                        object.path.display()
+                    ));
+                    continue;
+                };
+                if object.bytes.is_none() {
+                    report.wrong(Finding::of(&blank, "is in the index, but its file is missing"));
+                } else if object.bytes != Some(indexed.bytes) {
+                    report.wrong(Finding::of(&blank, format!("is {} bytes by the index", indexed.bytes)));
+                } else if hashes.get(object.path.as_path()).is_some_and(|hash| *hash != indexed.manifest) {
+                    report.wrong(Finding::of(&blank, "has another manifest than the index says"));
+                }
+            }
+        }
+    }
+
+    fn missing(object: &ObjectInfo) -> Found {
+        Found {
+            place: Place::Vault,
+            state: State::Stored,
+            path: object.path.clone(),
+            device: Some(object.device.clone()),
+            camera: object.camera.clone(),
+            pack: object.pack,
+            bytes: 0,
+        }
+    }
+}
+
+#[cfg(feature = "vault")]
+pub(crate) use with_vault::in_vault;
+
+/// This build knows nothing of vaults.
+#[cfg(not(feature = "vault"))]
+pub(crate) fn in_vault(_data: &Path) -> Result<InVault, Failure> {
+    Err(Failure::usage("this build leaves the vault out, and cannot read --data")
+        .next("use a dashvault with the vault feature, or give --spool only"))
+}
+
+#[cfg(not(feature = "vault"))]
+impl InVault {
+    pub(crate) fn index_findings(&self, _audited: &[Audited], _report: &mut Report) {}
+}

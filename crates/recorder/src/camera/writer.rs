@@ -1,0 +1,254 @@
+//! The thread that writes one camera's packs.
+//!
+//! Belongs here: segments into packs, packs into the spool, and both into the book. Not here: how files are made
+//! durable (`dashvault-spool`).
+//!
+//! Invariants: the book hears of a segment only after it is durable; a segment that does not come to the disk is counted
+//! as a loss with its cause; a disk that fails ends the pack, never the recording.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use dashvault_base::{LossCause, PackId, RecordingId, WallMs};
+use dashvault_media::{PackCutter, PackLimits, Segment, SegmentEntry};
+use dashvault_spool::{CameraSpool, LossReport, PackStart, SealedPack, SegmentOutcome, SpoolError};
+use dashvault_wire::SegmentNotice;
+
+use super::queue::{Began, Item, Queue};
+use crate::backfill::{PackKey, SealedFact, SegmentFact};
+use crate::boot::Boot;
+use crate::shared::Shared;
+
+/// A growing loss is closed, and so announced, when it is this long.
+const MAX_GROWING_LOSS_MS: u64 = 60_000;
+
+/// Writes one camera.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    index: usize,
+    boot: Boot,
+    spool: Option<CameraSpool>,
+    limits: PackLimits,
+    recording: Option<Recording>,
+    growing: Option<LossReport>,
+}
+
+struct Recording {
+    id: RecordingId,
+    next_pack: u32,
+    cutter: PackCutter,
+    pack: Option<OpenPack>,
+    /// When the open segment began.
+    segment: Option<Began>,
+    /// The disk refused part of the open segment.
+    spoilt: bool,
+}
+
+#[derive(Clone, Copy)]
+struct OpenPack {
+    id: PackId,
+    began: Began,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, index: usize, boot: Boot) -> Self {
+        let target_90k = u64::from(shared.config.pack_seconds) * 90_000;
+        let limits = PackLimits { target_90k, ..PackLimits::default() };
+        Self { shared, index, boot, spool: None, limits, recording: None, growing: None }
+    }
+
+    /// Writes until the queue ends.
+    pub(super) fn run(mut self, queue: &Queue) {
+        match self.shared.spool.camera(&self.shared.cameras[self.index].name) {
+            Ok(spool) => self.spool = Some(spool),
+            Err(error) => tracing::error!(%error, "camera's part of the spool cannot be written"),
+        }
+        while let Some(item) = queue.pop() {
+            self.take(item);
+        }
+        self.end();
+    }
+
+    fn take(&mut self, item: Item) {
+        match item {
+            Item::Begin(id) => {
+                self.end();
+                let cutter = PackCutter::new(self.limits);
+                self.recording =
+                    Some(Recording { id, next_pack: 0, cutter, pack: None, segment: None, spoilt: false });
+            }
+            Item::Open(began) => self.open(began),
+            Item::Bytes(bytes) => self.append(&bytes),
+            Item::Close { segment, number, whole } => self.close(&segment, number, whole),
+            Item::End => self.end(),
+            Item::Loss(report) => self.record_loss(report),
+        }
+    }
+
+    fn open(&mut self, began: Began) {
+        let (Some(recording), Some(spool)) = (&mut self.recording, &mut self.spool) else { return };
+        recording.segment = Some(began);
+        recording.spoilt = false;
+        if recording.pack.is_some() {
+            return;
+        }
+        let id = PackId { recording: recording.id, number: recording.next_pack };
+        recording.next_pack += 1;
+        let start = PackStart {
+            pack: id,
+            start_wall: began.wall,
+            start_mono_ms: self.boot.ms_at(began.at),
+            boot_id: self.boot.id,
+        };
+        match spool.start_pack(start) {
+            Ok(()) => recording.pack = Some(OpenPack { id, began }),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        let (Some(recording), Some(spool)) = (&mut self.recording, &mut self.spool) else { return };
+        if recording.pack.is_none() || recording.spoilt {
+            return;
+        }
+        if let Err(error) = spool.append(bytes) {
+            self.failed(&error);
+        }
+    }
+
+    fn close(&mut self, segment: &Segment, number: u64, whole: bool) {
+        let (Some(recording), Some(spool)) = (&mut self.recording, &mut self.spool) else { return };
+        let began = recording.segment.take();
+        let (Some(pack), Some(began), false) = (recording.pack, began, recording.spoilt) else {
+            let cause = LossCause::Overflow;
+            return self.count_lost(segment, began, cause);
+        };
+        let wall_offset_ms = offset_ms(pack.began, began);
+        // A segment of which bytes are missing is dropped by the spool for its length.
+        match spool.end_segment(&entry(segment, wall_offset_ms)) {
+            Ok(SegmentOutcome::Durable { offset, .. }) => {
+                self.close_loss();
+                self.durable(pack, segment, number, wall_offset_ms, offset);
+            }
+            // The spool has counted it.
+            Ok(SegmentOutcome::Dropped { .. }) => {}
+            Err(SpoolError::SegmentLength { .. }) if !whole => {
+                self.count_lost(segment, Some(began), LossCause::Overflow);
+            }
+            Err(error) => {
+                self.failed(&error);
+                self.count_lost(segment, Some(began), LossCause::Overflow);
+            }
+        }
+        let full = self.recording.as_mut().is_some_and(|recording| recording.cutter.closed(segment));
+        if full {
+            self.seal();
+        }
+    }
+
+    fn durable(&self, pack: OpenPack, segment: &Segment, number: u64, at: u32, offset: u64) {
+        let Segment { len, hash, start_pts: pts, duration: dur, .. } = *segment;
+        let fact = SegmentFact { number, notice: SegmentNotice { len, hash, pts, dur, at } };
+        self.shared.book().durable(Instant::now(), self.key(pack.id), pack.began.wall, fact, offset);
+        self.shared.book_news.notify_one();
+    }
+
+    fn seal(&mut self) {
+        let (Some(recording), Some(spool)) = (&mut self.recording, &mut self.spool) else { return };
+        let Some(pack) = recording.pack.take() else { return };
+        match spool.seal() {
+            Ok(Some(sealed)) => {
+                self.shared.book().sealed(self.key(pack.id), sealed_fact(&sealed));
+                self.shared.book_news.notify_one();
+            }
+            Ok(None) => self.shared.book().gone(self.key(pack.id)),
+            // It is sealed later, from its file: see `Spool::enforce_quota`.
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn end(&mut self) {
+        self.close_loss();
+        self.seal();
+        self.recording = None;
+    }
+
+    /// The disk failed: what is durable of the pack stays for the spool's recovery, and the next segment begins another.
+    fn failed(&mut self, error: &SpoolError) {
+        tracing::error!(camera = %self.shared.cameras[self.index].name, error = %with_sources(error), "spool failed");
+        if let Some(spool) = &mut self.spool {
+            spool.abandon();
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.pack = None;
+            recording.spoilt = true;
+            recording.cutter = PackCutter::new(self.limits);
+        }
+    }
+
+    /// Losses that follow each other are one.
+    fn count_lost(&mut self, segment: &Segment, began: Option<Began>, cause: LossCause) {
+        let ms = u64::from(segment.duration.0 / 90);
+        let from = began.map_or(WallMs(0), |began| began.wall);
+        let to = from.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX));
+        if self.growing.as_ref().is_some_and(|loss| loss.lost_ms >= MAX_GROWING_LOSS_MS) {
+            self.close_loss();
+        }
+        match &mut self.growing {
+            Some(loss) => {
+                loss.to = to.max(loss.to);
+                loss.lost_ms += ms;
+                loss.bytes += u64::from(segment.len);
+            }
+            None => {
+                let camera = self.shared.cameras[self.index].name.clone();
+                let recording = self.recording.as_ref().map(|recording| recording.id);
+                let bytes = u64::from(segment.len);
+                self.growing = Some(LossReport { camera, recording, from, to, lost_ms: ms, bytes, cause });
+            }
+        }
+    }
+
+    fn close_loss(&mut self) {
+        if let Some(report) = self.growing.take() {
+            self.record_loss(report);
+        }
+    }
+
+    fn record_loss(&self, report: LossReport) {
+        tracing::warn!(camera = %report.camera, cause = %report.cause, lost_ms = report.lost_ms, "footage lost");
+        if let Err(error) = self.shared.spool.record_loss(report) {
+            tracing::warn!(error = %with_sources(&error), "loss is counted in memory only");
+        }
+        self.shared.book_news.notify_one();
+    }
+
+    fn key(&self, pack: PackId) -> PackKey {
+        PackKey { camera: self.index, pack }
+    }
+}
+
+pub(crate) fn sealed_fact(sealed: &SealedPack) -> SealedFact {
+    SealedFact::of(sealed.signed.manifest(), sealed.bytes)
+}
+
+fn entry(segment: &Segment, wall_offset_ms: u32) -> SegmentEntry {
+    let Segment { len, hash, start_pts, duration, keyframe, damaged, .. } = *segment;
+    SegmentEntry { len, hash, start_pts, duration, wall_offset_ms, keyframe, damaged }
+}
+
+fn offset_ms(pack: Began, segment: Began) -> u32 {
+    let since = segment.at.saturating_duration_since(pack.at).as_millis();
+    u32::try_from(since).unwrap_or(u32::MAX)
+}
+
+/// The error with its causes, on one line.
+pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,549 @@
+//! One camera's live connection: connecting, sending, and knowing when it is dead.
+//!
+//! ```text
+//! Waiting ─recording─► Connecting ─► Connected ─┬─ recording over ─► linger ─► Waiting
+//!     ▲                  │  ▲                   ├─ closed, or nothing acknowledged for 2 s ─► Connecting, at once
+//!     └── pause ◄─ refused  └─ no answer: again └─ nothing acknowledged for 250 ms ─► Doubtful
+//! Doubtful: nothing is sent; soon a second connection is tried. What comes first wins: an acknowledgement on the old one,
+//! or the new one, which begins at the open segment and leaves the old one's unacknowledged rest to backfill.
+//! ```
+//! Belongs here: the driver of that. Not here: what is sent (`ring`), what arrived (`ledger`), SRT (`dashvault-srt`).
+//!
+//! Invariants: a connection carries one recording and begins at a segment's start; it skips only whole segments at a
+//! segment's end (but where the ring had to drop one under it); the ledger knows of a connection exactly while there
+//! is one.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use dashvault_base::RecordingId;
+use dashvault_srt::{
+    Caller, CallerConfig, CloseReason, ConnectError, Encryption, KeySize, Passphrase, SendError, SendStats,
+};
+use dashvault_wire::{Credential, StreamId};
+use tokio::sync::watch;
+
+use super::pace::{Pace, UNLIMITED_BYTES_PER_S};
+use super::ring::{Cursor, PAYLOAD_BYTES, Piece};
+use crate::camera::with_sources;
+use crate::governor::LiveSample;
+use crate::reach::{Side, jittered};
+use crate::shared::{CameraShared, Shared, lock};
+use crate::target::SrtTarget;
+
+/// How often a connection's counters are looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// Nothing acknowledged for so long, with data outstanding: the link is dead.
+const DEAD_AFTER: Duration = Duration::from_secs(2);
+/// Nothing acknowledged for so long: nothing more is sent until something is, or the link is dead. What goes into a dead
+/// link crosses the network twice.
+const DOUBTFUL_AFTER: Duration = Duration::from_millis(250);
+/// After so much more of it a second connection is tried.
+const REDIAL_AFTER: Duration = Duration::from_millis(250);
+/// A payload that is not full waits so long for more.
+const FILL_TIME: Duration = Duration::from_millis(15);
+/// How long the end of a recording may take to be acknowledged.
+const LINGER: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const HANDSHAKE_RETRY: Duration = Duration::from_millis(200);
+
+/// Serves one camera until `stopping` says so and its last recording is over.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    index: usize,
+    target: SrtTarget,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut link = Link { shared: &shared, index, target, address: None, failures: 0 };
+    loop {
+        let Some(recording) = link.next_recording(&mut stopping).await else { break };
+        link.set_state("connecting", None);
+        match link.connect(recording).await {
+            Ok(caller) => link.serve(caller, recording).await,
+            Err(error) => link.refused(&error, &stopping).await,
+        }
+    }
+    link.set_state("off", None);
+}
+
+/// One camera's link, connected or not.
+struct Link<'a> {
+    shared: &'a Arc<Shared>,
+    index: usize,
+    target: SrtTarget,
+    /// The last address that the name resolved to: names may not resolve while the network is away.
+    address: Option<SocketAddr>,
+    failures: u32,
+}
+
+impl Link<'_> {
+    fn camera(&self) -> &CameraShared {
+        &self.shared.cameras[self.index]
+    }
+
+    fn set_state(&self, state: &str, error: Option<String>) {
+        let mut live = lock(&self.camera().live);
+        state.clone_into(&mut live.state);
+        if state != "connected" {
+            (live.connected_ms, live.rate_bytes_per_s, live.buffered_bytes) = (0, 0, 0);
+        }
+        if error.is_some() {
+            live.last_error = error;
+        }
+    }
+
+    /// Waits for a recording; `None` when the recorder stops and none is left.
+    async fn next_recording(&self, stopping: &mut watch::Receiver<bool>) -> Option<RecordingId> {
+        let mut waiting = false;
+        loop {
+            let fresh = self.camera().fresh.notified();
+            if let Some(recording) = self.camera().ring().recording() {
+                return Some(recording);
+            }
+            if *stopping.borrow() {
+                return None;
+            }
+            if !std::mem::replace(&mut waiting, true) {
+                self.set_state("waiting", None);
+            }
+            tokio::select! {
+                () = fresh => {}
+                // An error means that the recorder is gone.
+                changed = stopping.changed() => changed.ok()?,
+            }
+        }
+    }
+
+    async fn connect(&mut self, recording: RecordingId) -> Result<Caller, ConnectError> {
+        let (peer, config) = (self.resolve().await?, self.caller_config(recording));
+        Caller::connect(peer, config).await
+    }
+
+    fn caller_config(&self, recording: RecordingId) -> CallerConfig {
+        CallerConfig {
+            stream_id: self.stream_id(recording),
+            latency: Duration::from_millis(u64::from(self.target.latency_ms)),
+            encryption: encryption(&self.target),
+            connect_timeout: CONNECT_TIMEOUT,
+            handshake_retry: HANDSHAKE_RETRY,
+            max_buffer_bytes: self.buffer_bytes(),
+            bandwidth_bytes_per_second: UNLIMITED_BYTES_PER_S,
+            ..CallerConfig::default()
+        }
+    }
+
+    async fn resolve(&mut self) -> Result<SocketAddr, ConnectError> {
+        let SrtTarget { host, port, .. } = &self.target;
+        let lookup =
+            tokio::time::timeout(Duration::from_secs(2), tokio::net::lookup_host((host.as_str(), *port)));
+        let found = match lookup.await {
+            Ok(Ok(mut addresses)) => addresses.next().ok_or_else(|| std::io::ErrorKind::NotFound.into()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
+        };
+        match (found, self.address) {
+            (Ok(address), _) => Ok(*self.address.insert(address)),
+            (Err(_), Some(known)) => Ok(known),
+            (Err(source), None) => Err(ConnectError::Resolve { host: host.clone(), source }),
+        }
+    }
+
+    /// The stream id given, with its placeholders filled; else the recorder's own, proved with its token.
+    fn stream_id(&self, recording: RecordingId) -> String {
+        let (device, camera) = (self.shared.device(), &self.camera().name);
+        if let Some(given) = &self.target.stream_id {
+            return given
+                .replace("{device}", device.as_str())
+                .replace("{camera}", camera.as_str())
+                .replace("{recording}", &recording.to_string());
+        }
+        let (device, camera) = (device.clone(), camera.clone());
+        match &self.shared.config.token {
+            Some(token) => StreamId::proved(&token.live_key(), device, camera, recording),
+            None => StreamId { device, camera, recording, credential: Credential::Anonymous },
+        }
+        .reveal()
+    }
+
+    /// Room for two seconds: what waits in SRT cannot be skipped any more.
+    fn buffer_bytes(&self) -> usize {
+        const LEAST: usize = 192 << 10;
+        let rate = self.camera().ring().bytes_per_s();
+        rate.saturating_mul(2).clamp(LEAST, 4 << 20)
+    }
+
+    async fn refused(&mut self, error: &ConnectError, stopping: &watch::Receiver<bool>) {
+        self.shared.reach.failed(Side::Live);
+        self.failures = self.failures.saturating_add(1);
+        let (state, advice) = advice(error);
+        tracing::debug!(camera = %self.camera().name, %error, "no live connection");
+        self.set_state(state, Some(format!("{}; {advice}", with_sources(error))));
+        if *stopping.borrow() {
+            // Nothing more will come live; backfill has it.
+            self.camera().ring().end();
+            return;
+        }
+        let pause = match error {
+            // The handshake was repeated all the time: the next attempt may follow at once.
+            ConnectError::Timeout { .. } => Duration::from_millis(10),
+            ConnectError::Rejected { code, .. } if code.0 == 2409 => Duration::from_millis(300),
+            ConnectError::Rejected { .. } | ConnectError::Config { .. } | ConnectError::Crypto { .. } => {
+                Duration::from_secs(10)
+            }
+            _ => Duration::from_millis(200) * self.failures.min(5),
+        };
+        self.shared.reach.pause(jittered(pause)).await;
+    }
+
+    /// Serves the recording over this connection, and over those that replace it.
+    async fn serve(&mut self, caller: Caller, recording: RecordingId) {
+        self.failures = 0;
+        let mut next = Some(caller);
+        while let Some(caller) = next.take() {
+            let cursor = self.camera().ring().newest().filter(|cursor| cursor.recording == recording);
+            // The recording may have ended during the handshake.
+            let Some(cursor) = cursor else { return };
+            self.shared.reach.succeeded(Side::Live);
+            tracing::info!(camera = %self.camera().name, %recording, segment = cursor.segment, "live is connected");
+            self.set_state("connected", None);
+            lock(&self.camera().live).connects += 1;
+            let end = self.session(caller, cursor, recording).await;
+            if let Some(why) = end.trouble() {
+                tracing::info!(camera = %self.camera().name, why, "live is disconnected");
+                self.shared.reach.failed(Side::Live);
+                self.set_state("connecting", Some(why));
+            }
+            if let End::Replaced(caller) = end {
+                next = Some(caller);
+            }
+        }
+    }
+
+    async fn session(&self, caller: Caller, cursor: Cursor, recording: RecordingId) -> End {
+        if let Some(ledger) = self.shared.book().ledger(self.index) {
+            ledger.connected(recording, cursor.segment);
+        }
+        let redial = (caller.peer(), self.caller_config(recording));
+        let mut session = Session::new(self.shared, self.index, caller, cursor, redial);
+        let end = session.send_all().await;
+        session.finish(&end).await;
+        self.camera().ring().released();
+        if let Some(ledger) = self.shared.book().ledger(self.index) {
+            ledger.disconnected();
+        }
+        self.shared.governor().sample(Instant::now(), self.index, None);
+        end
+    }
+}
+
+/// Why a session ended.
+#[derive(Debug)]
+enum End {
+    /// All of the recording was sent.
+    Recording,
+    /// SRT says so.
+    Closed(CloseReason),
+    /// Nothing was acknowledged for this long.
+    Dead(Duration),
+    /// While nothing was acknowledged, a new connection came about.
+    Replaced(Caller),
+}
+
+impl End {
+    fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Recording => None,
+            Self::Replaced(_) => Some("nothing was acknowledged; a new connection was".to_owned()),
+            Self::Closed(reason) => Some(format!("connection closed: {reason}")),
+            Self::Dead(silence) => Some(format!("nothing was acknowledged for {} ms", silence.as_millis())),
+        }
+    }
+}
+
+/// A connection under way.
+type Dialling = Pin<Box<dyn Future<Output = Result<Caller, ConnectError>> + Send>>;
+
+/// One connection at work.
+struct Session<'a> {
+    shared: &'a Shared,
+    index: usize,
+    caller: Caller,
+    cursor: Cursor,
+    /// The payload being filled.
+    payload: BytesMut,
+    /// Bytes handed to SRT since the connection began.
+    handed: u64,
+    began: Instant,
+    next_tick: Instant,
+    /// When something was last acknowledged, or nothing was outstanding.
+    alive: Instant,
+    /// Nothing was acknowledged for too long to go on sending.
+    doubtful: bool,
+    /// The second connection under way.
+    dialling: Option<Dialling>,
+    redial: (SocketAddr, CallerConfig),
+    pace: Pace,
+    limit: u64,
+    last: SendStats,
+    rated: (Instant, u64),
+}
+
+impl<'a> Session<'a> {
+    fn new(
+        shared: &'a Shared,
+        index: usize,
+        caller: Caller,
+        cursor: Cursor,
+        redial: (SocketAddr, CallerConfig),
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            index,
+            caller,
+            cursor,
+            payload: BytesMut::with_capacity(2 * PAYLOAD_BYTES),
+            handed: 0,
+            began: now,
+            next_tick: now + TICK,
+            alive: now,
+            doubtful: false,
+            dialling: None,
+            redial,
+            pace: Pace::new(now),
+            limit: UNLIMITED_BYTES_PER_S,
+            last: SendStats::default(),
+            rated: (now, 0),
+        }
+    }
+
+    fn camera(&self) -> &'a CameraShared {
+        &self.shared.cameras[self.index]
+    }
+
+    /// Sends what the ring has until one of the ends.
+    async fn send_all(&mut self) -> End {
+        loop {
+            let step = self.step().await;
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<(), End> {
+        if self.doubtful {
+            return self.wait_for_a_sign().await;
+        }
+        let camera = self.camera();
+        let fresh = camera.fresh.notified();
+        let piece = camera.ring().next(&mut self.cursor);
+        match piece {
+            Piece::Bytes(bytes) => {
+                self.payload.extend_from_slice(&bytes);
+                while self.payload.len() >= PAYLOAD_BYTES {
+                    let full = self.payload.split_to(PAYLOAD_BYTES);
+                    self.send(&full).await?;
+                }
+            }
+            Piece::SegmentEnd { segment } => self.segment_over(segment),
+            Piece::Wait => {
+                let fill = if self.payload.is_empty() { TICK } else { FILL_TIME };
+                let until = self.next_tick.min(Instant::now() + fill);
+                tokio::select! {
+                    () = fresh => {}
+                    () = tokio::time::sleep_until(until.into()) => self.flush().await?,
+                    reason = self.caller.closed() => return Err(End::Closed(reason)),
+                }
+            }
+            Piece::Gone => self.skip_to_newest(),
+            Piece::RecordingEnd => {
+                self.flush().await?;
+                return Err(End::Recording);
+            }
+        }
+        if Instant::now() >= self.next_tick { self.tick() } else { Ok(()) }
+    }
+
+    async fn wait_for_a_sign(&mut self) -> Result<(), End> {
+        let dialled = async {
+            match &mut self.dialling {
+                Some(dialling) => dialling.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep_until(self.next_tick.into()) => self.tick(),
+            reason = self.caller.closed() => Err(End::Closed(reason)),
+            dialled = dialled => {
+                self.dialling = None;
+                dialled.map_or(Ok(()), |caller| Err(End::Replaced(caller)))
+            }
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        let rest = self.payload.split();
+        if rest.is_empty() { Ok(()) } else { self.send(&rest).await }
+    }
+
+    /// Hands a payload over; while SRT has no room, the connection is still watched.
+    async fn send(&mut self, payload: &[u8]) -> Result<(), End> {
+        match self.caller.try_send(payload) {
+            Ok(()) => {}
+            Err(SendError::Full) => {
+                let payload = Bytes::copy_from_slice(payload);
+                loop {
+                    let sent =
+                        tokio::time::timeout_at(self.next_tick.into(), self.caller.send(payload.clone()));
+                    match sent.await {
+                        Ok(Ok(())) => break,
+                        Ok(Err(error)) => return Err(closed_by(error)),
+                        Err(_) => self.tick()?,
+                    }
+                    while self.doubtful {
+                        self.wait_for_a_sign().await?;
+                    }
+                }
+            }
+            Err(error) => return Err(closed_by(error)),
+        }
+        self.handed += payload.len() as u64;
+        Ok(())
+    }
+
+    fn segment_over(&mut self, segment: u64) {
+        // What waits in the payload belongs to it.
+        let end = self.handed + self.payload.len() as u64;
+        if let Some(ledger) = self.shared.book().ledger(self.index) {
+            ledger.finished(segment, end);
+        }
+        let lag = self.camera().ring().started(&self.cursor).map(|started| started.elapsed());
+        if lag.is_some_and(|lag| lag > Duration::from_millis(u64::from(self.shared.config.live_lag_ms))) {
+            self.skip_to_newest();
+        }
+    }
+
+    fn skip_to_newest(&mut self) {
+        let newest = self.camera().ring().newest();
+        let Some(newest) = newest.filter(|newest| newest.segment > self.cursor.segment) else { return };
+        lock(&self.camera().live).skipped_segments += newest.segment - self.cursor.segment;
+        self.cursor = newest;
+        if let Some(ledger) = self.shared.book().ledger(self.index) {
+            ledger.skipped_to(newest.segment);
+        }
+    }
+
+    /// Looks at the counters: what arrived, how the link feels, whether it is dead.
+    fn tick(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        self.next_tick = now + TICK;
+        let stats = self.caller.stats();
+        if stats.buffered_bytes == 0 || stats.acked_bytes > self.last.acked_bytes {
+            self.alive = now;
+        }
+        self.account(now, &stats);
+        let rtt = Duration::from_micros(stats.rtt_us);
+        let silence = now.saturating_duration_since(self.alive);
+        self.doubtful = silence > DOUBTFUL_AFTER.max(rtt * 3);
+        if !self.doubtful {
+            self.dialling = None;
+            self.tell_governor(now, &stats);
+            let limit = self.pace.update(now, rtt, stats.delivery_bytes_per_second);
+            if limit != std::mem::replace(&mut self.limit, limit) {
+                self.caller.set_bandwidth(limit);
+            }
+        } else if self.dialling.is_none() && silence > DOUBTFUL_AFTER.max(rtt * 3) + REDIAL_AFTER {
+            let (peer, config) = self.redial.clone();
+            self.dialling = Some(Box::pin(Caller::connect(peer, config)));
+        }
+        if silence > TICK / 2 {
+            // Looks closer while it may be that the link is going.
+            self.next_tick = now + TICK / 2;
+        }
+        self.last = stats;
+        if silence > DEAD_AFTER.max(rtt * 4) { Err(End::Dead(silence)) } else { Ok(()) }
+    }
+
+    /// What the link feels; not while it is silent, which is no congestion.
+    fn tell_governor(&self, now: Instant, stats: &SendStats) {
+        let sample = LiveSample {
+            rtt: Duration::from_micros(stats.rtt_us),
+            oldest: stats.buffered,
+            sent: stats.sent_packets.saturating_sub(self.last.sent_packets),
+            retransmitted: stats.retransmitted_packets.saturating_sub(self.last.retransmitted_packets),
+        };
+        self.shared.governor().sample(now, self.index, Some(sample));
+    }
+
+    fn account(&mut self, now: Instant, stats: &SendStats) {
+        let wire = &self.shared.wire;
+        let grown = |now: u64, before: u64| now.saturating_sub(before);
+        wire.live.fetch_add(grown(stats.wire_sent_bytes, self.last.wire_sent_bytes), Ordering::Relaxed);
+        let repeated = grown(stats.retransmitted_bytes, self.last.retransmitted_bytes);
+        wire.live_retransmitted.fetch_add(repeated, Ordering::Relaxed);
+        {
+            let mut book = self.shared.book();
+            book.set_live_rtt(Duration::from_micros(stats.rtt_us));
+            book.acknowledged(now, self.index, stats.acked_bytes);
+        }
+        let mut live = lock(&self.camera().live);
+        live.connected_ms =
+            u64::try_from(now.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX);
+        #[expect(clippy::cast_precision_loss, reason = "shown to people")]
+        let rtt_ms = stats.rtt_us as f64 / 1000.0;
+        live.rtt_ms = rtt_ms;
+        live.buffered_bytes = stats.buffered_bytes;
+        let passed = now.saturating_duration_since(self.rated.0);
+        if passed >= Duration::from_secs(1) {
+            let bytes = stats.acked_bytes.saturating_sub(self.rated.1);
+            live.rate_bytes_per_s = bytes * 1000 / u64::try_from(passed.as_millis()).unwrap_or(1000).max(1);
+            self.rated = (now, stats.acked_bytes);
+        }
+    }
+
+    /// Lets the end of a recording arrive; then counts what did.
+    async fn finish(self, end: &End) {
+        let linger = if matches!(end, End::Recording) { LINGER } else { Duration::ZERO };
+        let Self { caller, shared, index, last, .. } = self;
+        let stats = caller.close(linger).await;
+        let sent = stats.wire_sent_bytes.saturating_sub(last.wire_sent_bytes);
+        shared.wire.live.fetch_add(sent, Ordering::Relaxed);
+        shared.book().acknowledged(Instant::now(), index, stats.acked_bytes);
+    }
+}
+
+fn closed_by(error: SendError) -> End {
+    match error {
+        SendError::Closed(reason) => End::Closed(reason),
+        SendError::Full | SendError::Size { .. } => End::Closed(CloseReason::Stopped),
+    }
+}
+
+fn encryption(target: &SrtTarget) -> Option<Encryption> {
+    let passphrase = Passphrase::new(target.passphrase.clone()?).ok()?;
+    let key_size = if target.key_bytes == 32 { KeySize::Aes256 } else { KeySize::Aes128 };
+    Some(Encryption { passphrase, key_size })
+}
+
+/// The state a failure leads to, and what to do about it.
+fn advice(error: &ConnectError) -> (&'static str, &'static str) {
+    match error {
+        ConnectError::Timeout { .. } => ("connecting", "check that UDP passes to the vault's SRT port"),
+        ConnectError::Refused { .. } => ("connecting", "check that the vault runs and listens at that port"),
+        ConnectError::Resolve { .. } => ("connecting", "check the name and the network"),
+        ConnectError::Rejected { code, .. } => match code.0 {
+            1010 | 1011 | 1017 => ("refused", "check the passphrase on both sides"),
+            2401 | 2403 => ("refused", "check the device and its token with `dashvault device list`"),
+            2409 => ("connecting", "the vault still holds the last connection; it is tried again"),
+            _ => ("refused", "see the vault's log"),
+        },
+        ConnectError::Crypto { .. } => ("refused", "check the passphrase on both sides"),
+        ConnectError::Unsupported { .. } => ("refused", "check that the address is an SRT live listener"),
+        _ => ("connecting", "it is tried again"),
+    }
+}

@@ -1,0 +1,251 @@
+//! One announced camera: its packs under construction and its live bytes, brought together.
+//!
+//! Driven by one store thread. Belongs here: which live bytes go into which part, when a pack is complete, when a
+//! scratch may go. Does not: how bytes are judged ([`super::assembly`]), how packs become durable
+//! ([`super::finish`]), threads.
+
+use std::{collections::HashMap, path::PathBuf};
+
+use dashvault_base::{CameraName, ContentHash, DeviceId, PackId};
+use dashvault_disk::DiskError;
+use dashvault_media::{PublicKey, SegmenterError};
+use dashvault_wire::{ByteRange, LiveKey, PackAnnounce, PackStatus};
+
+use super::{
+    finish::{Archive, FinishError, FinishJob},
+    live_index::{LiveIndex, ScratchId},
+    part::{Judged, Part},
+    scratch::{LiveSession, Scratch},
+};
+use crate::{
+    archive::{
+        index::{How, IndexError},
+        objects::{ObjectError, ObjectKey},
+    },
+    layout::Layout,
+};
+
+mod announced;
+mod live;
+
+/// Packs of one camera that are kept in memory; the least recently announced is forgotten (its part stays).
+const MAX_PARTS: usize = 256;
+
+/// One camera of one recorder.
+pub(crate) struct Camera {
+    archive: Archive,
+    layout: Layout,
+    device: DeviceId,
+    camera: CameraName,
+    parts: HashMap<PackId, Tracked>,
+    /// Handed over to be made durable.
+    finishing: HashMap<PackId, Part>,
+    /// Announced segments that are not verified yet.
+    waiting: HashMap<(u32, ContentHash), (PackId, usize)>,
+    live: LiveIndex,
+    paths: HashMap<ScratchId, PathBuf>,
+    sessions: HashMap<u64, Session>,
+    uses: u64,
+}
+
+struct Tracked {
+    part: Part,
+    last_use: u64,
+}
+
+struct Session {
+    live: LiveSession,
+    scratch: Scratch,
+}
+
+/// What a device is known by.
+#[derive(Debug, Clone)]
+pub(crate) struct DeviceKeys {
+    pub(crate) public_key: PublicKey,
+    pub(crate) live_key: LiveKey,
+}
+
+/// Where an announced pack stands.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// What to answer.
+    Says(PackStatus),
+    /// Complete, and about to be durable: the answer will soon be a receipt.
+    Finishing { known: u32 },
+}
+
+/// What a step brought about.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Packs that are complete now.
+    pub(crate) complete: Vec<FinishJob>,
+    /// Segments and their bytes that were verified.
+    pub(crate) verified: Vec<(How, u64)>,
+    /// Segments whose hash was wrong.
+    pub(crate) mismatches: u64,
+}
+
+/// Why a camera cannot go on with what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CameraError {
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    #[error(transparent)]
+    Finish(#[from] FinishError),
+    #[error("live stream is no transport stream")]
+    Stream(#[from] SegmenterError),
+    /// Not announced here, or stored meanwhile, or forgotten: announce it (again).
+    #[error("pack {0} is not being assembled; announce it first")]
+    UnknownPack(PackId),
+    /// Bytes that no announced segment has.
+    #[error("bytes {} to {} are not within the {known} bytes that are announced of pack {pack}", range.start, range.end)]
+    OutsidePack { pack: PackId, range: ByteRange, known: u64 },
+    /// The session has ended.
+    #[error("live session is not open")]
+    NoSession,
+}
+
+impl Camera {
+    /// Takes up what an earlier run left of this camera's live bytes.
+    pub(crate) fn load(
+        archive: Archive,
+        layout: Layout,
+        device: DeviceId,
+        camera: CameraName,
+    ) -> Result<Self, CameraError> {
+        archive.disk.create_dir_all(&layout.incoming(&device, &camera))?;
+        let mut loaded = Self {
+            archive,
+            layout,
+            device,
+            camera,
+            parts: HashMap::new(),
+            finishing: HashMap::new(),
+            waiting: HashMap::new(),
+            live: LiveIndex::default(),
+            paths: HashMap::new(),
+            sessions: HashMap::new(),
+            uses: 0,
+        };
+        loaded.load_scratches()?;
+        Ok(loaded)
+    }
+
+    /// How many bytes of a pack may be uploaded.
+    pub(crate) fn announced_bytes(&self, id: PackId) -> Result<u64, CameraError> {
+        let tracked = self.parts.get(&id).ok_or(CameraError::UnknownPack(id))?;
+        Ok(tracked.part.assembly.body_len())
+    }
+
+    /// Writes uploaded bytes of a pack.
+    pub(crate) fn write(
+        &mut self,
+        id: PackId,
+        start: u64,
+        bytes: &[u8],
+        outcome: &mut Outcome,
+    ) -> Result<(), CameraError> {
+        self.uses += 1;
+        let tracked = self.parts.get_mut(&id).ok_or(CameraError::UnknownPack(id))?;
+        tracked.last_use = self.uses;
+        let range = ByteRange::new(start, start.saturating_add(bytes.len() as u64));
+        let known = tracked.part.assembly.body_len();
+        if range.end > known {
+            return Err(CameraError::OutsidePack { pack: id, range, known });
+        }
+        let judged = tracked.part.write(start, bytes, How::Backfilled)?;
+        self.note(id, &judged, How::Backfilled, outcome);
+        self.finish_if_complete(id, outcome);
+        Ok(())
+    }
+
+    /// Forgets what an upload brought, where it is not verified.
+    pub(crate) fn take_back(&mut self, id: PackId, range: ByteRange) {
+        if let Some(tracked) = self.parts.get_mut(&id) {
+            tracked.part.assembly.drop_unverified(range);
+        }
+    }
+
+    /// The pack is durable and indexed: live copies of it may go.
+    pub(crate) fn stored(&mut self, id: PackId) -> Result<(), CameraError> {
+        let part = self.finishing.remove(&id).or_else(|| self.parts.remove(&id).map(|tracked| tracked.part));
+        let Some(seal) = part.as_ref().and_then(|part| part.assembly.seal()) else { return Ok(()) };
+        for entry in &seal.0.manifest().segments {
+            self.live.settle(id.recording, entry.hash, entry.start_pts, entry.duration);
+        }
+        self.delete_settled()
+    }
+
+    /// Making the pack durable failed: it is tried again at its next announcement.
+    pub(crate) fn not_stored(&mut self, id: PackId) {
+        if let Some(part) = self.finishing.remove(&id) {
+            self.parts.insert(id, Tracked { part, last_use: self.uses });
+        }
+    }
+
+    /// Whether nothing but files is left of it, so that it may be forgotten.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.parts.is_empty() && self.finishing.is_empty() && self.sessions.is_empty() && self.live.len() == 0
+    }
+
+    fn key(&self, pack: PackId) -> ObjectKey {
+        ObjectKey { device: self.device.clone(), camera: self.camera.clone(), pack }
+    }
+
+    fn open_part(&mut self, announced: &PackAnnounce) -> Result<(), CameraError> {
+        if self.parts.len() >= MAX_PARTS {
+            let oldest = self.parts.iter().min_by_key(|(_, tracked)| tracked.last_use).map(|(id, _)| *id);
+            if let Some(id) = oldest {
+                self.parts.remove(&id);
+                self.waiting.retain(|_, (pack, _)| *pack != id);
+            }
+        }
+        let path = self.layout.part(&self.device, &self.camera, announced.pack);
+        let part = Part::open(self.archive.disk.as_ref(), path, announced.start_wall)?;
+        self.parts.insert(announced.pack, Tracked { part, last_use: self.uses });
+        Ok(())
+    }
+
+    fn finish_if_complete(&mut self, id: PackId, outcome: &mut Outcome) -> bool {
+        if !self.parts.get(&id).is_some_and(|tracked| tracked.part.assembly.is_complete()) {
+            return false;
+        }
+        let Some(tracked) = self.parts.remove(&id) else { return false };
+        self.waiting.retain(|_, (pack, _)| *pack != id);
+        let assembly = &tracked.part.assembly;
+        if let Some(seal) = assembly.seal() {
+            outcome.complete.push(FinishJob {
+                key: self.key(id),
+                from: tracked.part.path().to_owned(),
+                signed: seal.0.clone(),
+                how: (0..assembly.known()).map(|index| assembly.how(index)).collect(),
+            });
+        }
+        self.finishing.insert(id, tracked.part);
+        true
+    }
+
+    fn note(&mut self, id: PackId, judged: &Judged, how: How, outcome: &mut Outcome) {
+        let part = self.parts.get(&id).map(|tracked| &tracked.part);
+        for index in &judged.verified {
+            let notice = part.and_then(|part| part.assembly.notice(*index));
+            if let Some(notice) = notice {
+                self.waiting.remove(&(notice.len, notice.hash));
+                outcome.verified.push((how, notice.len.into()));
+            }
+        }
+        for index in &judged.mismatched {
+            let (device, camera) = (&self.device, &self.camera);
+            tracing::warn!(%device, %camera, pack = %id, segment = index, ?how, "segment's hash is wrong");
+        }
+        outcome.mismatches += judged.mismatched.len() as u64;
+    }
+}
+
+fn count(known: usize) -> u32 {
+    u32::try_from(known).unwrap_or(u32::MAX)
+}

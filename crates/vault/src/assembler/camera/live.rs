@@ -1,0 +1,208 @@
+//! A camera's live bytes: from sessions into scratches, from scratches into the parts that lack them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashvault_base::{PackId, RecordingId};
+use dashvault_disk::{EntryKind, OpenMode};
+use dashvault_media::Segment;
+use dashvault_wire::{ByteRange, SegmentNotice};
+
+use super::{Camera, CameraError, Outcome, Session};
+use crate::{
+    archive::index::How,
+    assembler::{
+        live_index::ScratchId,
+        part::Judged,
+        scratch::{self, Found, LiveSession, Scratch},
+    },
+};
+
+/// Numbers scratches uniquely within a run.
+static SCRATCHES: AtomicU64 = AtomicU64::new(1);
+
+impl Camera {
+    /// A recorder's live stream begins.
+    pub(crate) fn live_begin(&mut self, session: u64, recording: RecordingId) -> Result<(), CameraError> {
+        let folder = self.layout.live_recording(&self.device, &self.camera, recording);
+        self.archive.disk.create_dir_all(&folder)?;
+        let scratch = self.new_scratch(recording)?;
+        self.sessions.insert(session, Session { live: LiveSession::new(recording), scratch });
+        Ok(())
+    }
+
+    /// Bytes of a live stream; gives how many went into segments.
+    pub(crate) fn live_data(
+        &mut self,
+        session: u64,
+        bytes: &[u8],
+        outcome: &mut Outcome,
+    ) -> Result<(), CameraError> {
+        let found = self.sessions.get_mut(&session).ok_or(CameraError::NoSession)?.live.push(bytes)?;
+        self.live_found(session, found, outcome)
+    }
+
+    /// Packets of a live stream are lost for good.
+    pub(crate) fn live_gap(&mut self, session: u64) {
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.live.gap();
+        }
+    }
+
+    /// A live stream has ended.
+    pub(crate) fn live_end(&mut self, session: u64, outcome: &mut Outcome) -> Result<(), CameraError> {
+        let Some(active) = self.sessions.get_mut(&session) else { return Ok(()) };
+        let found = active.live.finish();
+        let flushed = self.live_found(session, found, outcome);
+        if let Some(active) = self.sessions.remove(&session) {
+            self.live.end(active.scratch.id);
+        }
+        self.delete_settled()?;
+        flushed
+    }
+
+    /// Puts live bytes to the segments that lack them.
+    pub(super) fn take_live(&mut self, id: PackId, outcome: &mut Outcome) -> Result<(), CameraError> {
+        let Some(tracked) = self.parts.get_mut(&id) else { return Ok(()) };
+        let mut all = Judged::default();
+        for index in 0..tracked.part.assembly.known() {
+            let Some(open) = tracked.part.assembly.open_segment(index) else { continue };
+            let SegmentNotice { len, hash, pts, .. } = open.notice;
+            self.waiting.insert((len, hash), (id, index));
+            let whole = self.live.whole(len, hash);
+            let prefix =
+                || pts.filter(|_| !open.distrusted).and_then(|pts| self.live.prefix(id.recording, pts));
+            let Some(place) = whole.or_else(prefix) else { continue };
+            let until = place.range.len().min(len.into());
+            if until <= open.prefix {
+                continue;
+            }
+            let Some(path) = self.paths.get(&place.scratch) else { continue };
+            let file = self.archive.disk.open(path, OpenMode::Read)?;
+            let from = ByteRange::new(place.range.start + open.prefix, place.range.start + until);
+            let judged = tracked.part.copy(file.as_ref(), from, open.range.start + open.prefix, How::Live)?;
+            all.verified.extend(judged.verified);
+            all.mismatched.extend(judged.mismatched);
+        }
+        self.note(id, &all, How::Live, outcome);
+        Ok(())
+    }
+
+    fn live_found(
+        &mut self,
+        session: u64,
+        found: Vec<Found>,
+        outcome: &mut Outcome,
+    ) -> Result<(), CameraError> {
+        for found in found {
+            let active = self.sessions.get_mut(&session).ok_or(CameraError::NoSession)?;
+            match found {
+                Found::Bytes(bytes) => active.live.write(&active.scratch, &bytes)?,
+                Found::Closed(segment) => self.live_closed(session, &segment, outcome)?,
+            }
+        }
+        if let Some(active) = self.sessions.get(&session) {
+            self.live.grew(active.scratch.id, active.live.open());
+        }
+        Ok(())
+    }
+
+    fn live_closed(
+        &mut self,
+        session: u64,
+        segment: &Segment,
+        outcome: &mut Outcome,
+    ) -> Result<(), CameraError> {
+        let active = self.sessions.get_mut(&session).ok_or(CameraError::NoSession)?;
+        let closed = active.live.close(segment);
+        let scratch = active.scratch.clone();
+        let (rotates, recording) = (active.live.rotates(), active.live.recording);
+        self.live.closed(scratch.id, closed);
+        if let Some((id, index)) = self.waiting.get(&(segment.len, segment.hash)).copied() {
+            self.take_closed(id, index, &scratch, closed.range, outcome)?;
+        }
+        if rotates {
+            self.live.end(scratch.id);
+            let next = self.new_scratch(recording)?;
+            if let Some(active) = self.sessions.get_mut(&session) {
+                active.scratch = next;
+            }
+        }
+        Ok(())
+    }
+
+    /// A live segment that had been announced before it ended here.
+    fn take_closed(
+        &mut self,
+        id: PackId,
+        index: usize,
+        scratch: &Scratch,
+        place: ByteRange,
+        outcome: &mut Outcome,
+    ) -> Result<(), CameraError> {
+        let Some(tracked) = self.parts.get_mut(&id) else { return Ok(()) };
+        let Some(open) = tracked.part.assembly.open_segment(index) else { return Ok(()) };
+        // Held bytes may have another source; the whole segment is written over them.
+        let judged = tracked.part.copy(scratch.file.as_ref(), place, open.range.start, How::Live)?;
+        self.note(id, &judged, How::Live, outcome);
+        self.finish_if_complete(id, outcome);
+        Ok(())
+    }
+
+    fn new_scratch(&mut self, recording: RecordingId) -> Result<Scratch, CameraError> {
+        let id = ScratchId(SCRATCHES.fetch_add(1, Ordering::Relaxed));
+        let folder = self.layout.live_recording(&self.device, &self.camera, recording);
+        let path = folder.join(format!("{}-{}.ts", self.archive.clock.wall().0, id.0));
+        let scratch = scratch::create(self.archive.disk.as_ref(), id, path)?;
+        self.live.begin(id, recording);
+        self.paths.insert(id, scratch.path.clone());
+        Ok(scratch)
+    }
+
+    pub(super) fn load_scratches(&mut self) -> Result<(), CameraError> {
+        let disk = self.archive.disk.clone();
+        let root = self.layout.live(&self.device, &self.camera);
+        let folders = match disk.list(&root) {
+            Err(error) if error.is_not_found() => return Ok(()),
+            folders => folders?,
+        };
+        for folder in folders {
+            let Ok(recording) = folder.name.parse() else { continue };
+            for file in disk.list(&root.join(&folder.name))? {
+                if file.kind != EntryKind::File {
+                    continue;
+                }
+                let id = ScratchId(SCRATCHES.fetch_add(1, Ordering::Relaxed));
+                let path = root.join(&folder.name).join(&file.name);
+                let (scratch, segments) = scratch::rescan(disk.as_ref(), id, &path)?;
+                self.live.begin(id, recording);
+                segments.into_iter().for_each(|segment| self.live.closed(id, segment));
+                self.live.end(id);
+                self.paths.insert(id, scratch.path);
+            }
+        }
+        for recording in self.live.recordings() {
+            let any = self.key(PackId { recording, number: 0 });
+            for segment in self.archive.index.segments_of_recording(&any)? {
+                self.live.settle(recording, segment.hash, segment.start_pts, segment.duration);
+            }
+        }
+        self.delete_settled()
+    }
+
+    pub(super) fn delete_settled(&mut self) -> Result<(), CameraError> {
+        while let Some((id, recording)) = self.live.take_settled() {
+            let Some(path) = self.paths.remove(&id) else { continue };
+            match self.archive.disk.remove(&path) {
+                Err(error) if !error.is_not_found() => return Err(error.into()),
+                _ => {}
+            }
+            // Fails while there are others in it.
+            let folder = self.layout.live_recording(&self.device, &self.camera, recording);
+            let busy = self.sessions.values().any(|session| session.live.recording == recording);
+            if !busy {
+                let _ = self.archive.disk.remove_dir(&folder);
+            }
+        }
+        Ok(())
+    }
+}

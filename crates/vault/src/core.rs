@@ -1,0 +1,165 @@
+//! What every task of a running vault shares.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use dashvault_base::{CameraName, Clock, DeviceId, RecordingId};
+use dashvault_disk::Disk;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    VaultConfig,
+    archive::index::{Index, IndexError, RecordingKind},
+    live_tap::LiveHub,
+    metrics::Metrics,
+    store::{ObjectReads, Store},
+    uploads::UploadTable,
+};
+
+/// A device's `last_seen` is written at most this often.
+const TOUCH: Duration = Duration::from_secs(10);
+/// Recordings whose kind is remembered.
+const MAX_CLAIMS: usize = 4096;
+
+/// One vault's parts, by name.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) config: VaultConfig,
+    pub(crate) clock: Arc<dyn ClockDebug>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) index: Index,
+    pub(crate) store: Store,
+    pub(crate) reads: ObjectReads,
+    pub(crate) uploads: Arc<UploadTable>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) live: Arc<LiveHub>,
+    pub(crate) gates: Gates,
+    /// Cancelled when the vault stops.
+    pub(crate) stopping: CancellationToken,
+    touched: Mutex<HashMap<DeviceId, Instant>>,
+    claims: Mutex<HashMap<(DeviceId, CameraName, RecordingId), RecordingKind>>,
+    sessions: AtomicU64,
+}
+
+/// A clock that can be shown in a `Debug` of its owner.
+pub(crate) trait ClockDebug: Clock + std::fmt::Debug {}
+impl<T: Clock + std::fmt::Debug> ClockDebug for T {}
+
+/// What [`Core::new`] puts together.
+pub(crate) struct Parts {
+    pub(crate) config: VaultConfig,
+    pub(crate) clock: Arc<dyn ClockDebug>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) index: Index,
+    pub(crate) store: Store,
+    pub(crate) reads: ObjectReads,
+    pub(crate) uploads: Arc<UploadTable>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) live: Arc<LiveHub>,
+}
+
+impl Core {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { config, clock, disk, index, store, reads, uploads, metrics, live } = parts;
+        let (gates, stopping) = (Gates::default(), CancellationToken::new());
+        let (touched, claims, sessions) = (Mutex::default(), Mutex::default(), AtomicU64::new(1));
+        Self {
+            config,
+            clock,
+            disk,
+            index,
+            store,
+            reads,
+            uploads,
+            metrics,
+            live,
+            gates,
+            stopping,
+            touched,
+            claims,
+            sessions,
+        }
+    }
+
+    /// A number no other live session of this run has.
+    pub(crate) fn next_session(&self) -> u64 {
+        self.sessions.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Notes that a device was heard of, now and then.
+    pub(crate) async fn touch(&self, device: &DeviceId) -> Result<(), IndexError> {
+        {
+            let mut touched = lock(&self.touched);
+            if touched.get(device).is_some_and(|last| last.elapsed() < TOUCH) {
+                return Ok(());
+            }
+            touched.insert(device.clone(), Instant::now());
+        }
+        self.index.touch_device(device, self.clock.wall()).await
+    }
+
+    /// Notes a recording's kind unless it has one; gives the one it has. `None`: the device may not have that many
+    /// cameras.
+    pub(crate) async fn claim(
+        &self,
+        device: &DeviceId,
+        camera: &CameraName,
+        recording: RecordingId,
+        kind: RecordingKind,
+    ) -> Result<Option<RecordingKind>, IndexError> {
+        let key = (device.clone(), camera.clone(), recording);
+        if let Some(kind) = lock(&self.claims).get(&key) {
+            return Ok(Some(*kind));
+        }
+        let cameras = self.index.cameras(device).await?;
+        if !cameras.contains(camera) && cameras.len() >= self.config.limits.cameras_per_device {
+            return Ok(None);
+        }
+        let kind = self.index.claim_recording(device, camera, recording, kind, self.clock.wall()).await?;
+        let mut claims = lock(&self.claims);
+        if claims.len() >= MAX_CLAIMS {
+            claims.clear();
+        }
+        claims.insert(key, kind);
+        Ok(Some(kind))
+    }
+}
+
+/// One token for each device that is doing something; revoking the device cancels it.
+#[derive(Debug, Default)]
+pub(crate) struct Gates {
+    open: Mutex<HashMap<DeviceId, CancellationToken>>,
+}
+
+impl Gates {
+    /// A token that is cancelled when the device is revoked.
+    pub(crate) fn enter(&self, device: &DeviceId) -> CancellationToken {
+        lock(&self.open).entry(device.clone()).or_default().child_token()
+    }
+
+    /// Ends everything that a revoked device is doing.
+    pub(crate) fn close(&self, revoked: &[DeviceId]) {
+        let mut open = lock(&self.open);
+        for device in revoked {
+            if let Some(token) = open.remove(device) {
+                tracing::warn!(%device, "device is revoked: what it was doing ends");
+                token.cancel();
+            }
+        }
+    }
+
+    /// Whether any device is doing something.
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.open).is_empty()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,157 @@
+//! Who may publish: adding, listing and revoking devices, by the data folder alone.
+//!
+//! The command line calls these while a server runs on the same folder (SQLite in WAL mode); a running server
+//! heeds a revocation within a second. Of a token only the bearer's hash, the live key and the public key are kept.
+
+use std::path::Path;
+
+use dashvault_base::{Clock, DeviceId, IdError, SystemClock, WallMs};
+use dashvault_disk::{Disk, OsDisk};
+use dashvault_media::SigningKey;
+use dashvault_wire::DeviceToken;
+
+use crate::{
+    archive::index::{DeviceRow, Index, IndexError},
+    layout::Layout,
+};
+
+/// A device that was just added. Its token is shown once and kept nowhere.
+#[derive(Debug, Clone)]
+pub struct NewDevice {
+    /// Its id, which is its name.
+    pub id: DeviceId,
+    /// Its one secret; `reveal()` is the text for the vehicle.
+    pub token: DeviceToken,
+    /// The fingerprint of its public signing key.
+    pub fingerprint: String,
+}
+
+/// A known device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// Its id.
+    pub id: DeviceId,
+    /// The fingerprint of its public signing key; `None` for one that published anonymously.
+    pub fingerprint: Option<String>,
+    /// When it was added or first seen.
+    pub created: WallMs,
+    /// When it was revoked.
+    pub revoked: Option<WallMs>,
+    /// When it last announced or connected, to about 10 s.
+    pub last_seen: Option<WallMs>,
+}
+
+/// Why a device cannot be added, listed or revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// The name is not a valid id.
+    #[error(transparent)]
+    Name(#[from] IdError),
+    /// There is one of that name (perhaps revoked).
+    #[error("device {0} exists already; choose another name")]
+    Exists(DeviceId),
+    /// There is none of that name.
+    #[error("there is no device {0}")]
+    Unknown(DeviceId),
+    /// The system gave no random bytes.
+    #[error("the system gave no random bytes for a token: {0}")]
+    Random(getrandom::Error),
+    /// The data folder cannot be used.
+    #[error("data folder cannot be used")]
+    Disk(#[from] dashvault_disk::DiskError),
+    /// The index cannot be used.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}
+
+/// Adds a device to the vault in `data`, which is created where missing. Durable on return.
+///
+/// # Errors
+/// [`DeviceError`]; nothing was added then.
+pub async fn add_device(data: &Path, name: &str) -> Result<NewDevice, DeviceError> {
+    let id: DeviceId = name.parse()?;
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(DeviceError::Random)?;
+    let token = DeviceToken::from_random(secret);
+    let public_key = SigningKey::from_seed(token.signing_seed()).public_key();
+    let row = DeviceRow {
+        id: id.clone(),
+        bearer_hash: Some(token.bearer_hash()),
+        live_key: Some(token.live_key()),
+        public_key: Some(public_key),
+        created: SystemClock.wall(),
+        revoked: None,
+        last_seen: None,
+    };
+    Layout::new(data).create_root()?;
+    let added = with_index(data, async |index| index.add_device(&row).await).await?;
+    if added {
+        Ok(NewDevice { id, token, fingerprint: public_key.fingerprint() })
+    } else {
+        Err(DeviceError::Exists(id))
+    }
+}
+
+/// The devices of the vault in `data`, by name; none where there is no vault yet.
+///
+/// # Errors
+/// [`DeviceError`] when the index cannot be read.
+pub async fn list_devices(data: &Path) -> Result<Vec<DeviceInfo>, DeviceError> {
+    if !OsDisk.exists(&Layout::new(data).index())? {
+        return Ok(Vec::new());
+    }
+    let rows = with_index(data, async |index| index.devices().await).await?;
+    let info = |row: DeviceRow| DeviceInfo {
+        id: row.id,
+        fingerprint: row.public_key.map(|key| key.fingerprint()),
+        created: row.created,
+        revoked: row.revoked,
+        last_seen: row.last_seen,
+    };
+    Ok(rows.into_iter().map(info).collect())
+}
+
+/// Revokes a device for good: its packs stay, but nothing more is taken from it. Durable on return.
+///
+/// # Errors
+/// [`DeviceError::Unknown`], or when the index cannot be written.
+pub async fn revoke_device(data: &Path, id: &DeviceId) -> Result<(), DeviceError> {
+    if !OsDisk.exists(&Layout::new(data).index())? {
+        return Err(DeviceError::Unknown(id.clone()));
+    }
+    let known = with_index(data, async |index| index.revoke_device(id, SystemClock.wall()).await).await?;
+    if known { Ok(()) } else { Err(DeviceError::Unknown(id.clone())) }
+}
+
+async fn with_index<T>(
+    data: &Path,
+    ask: impl AsyncFnOnce(&Index) -> Result<T, IndexError>,
+) -> Result<T, DeviceError> {
+    let index = Index::open(&Layout::new(data).index()).await?;
+    let answer = ask(&index).await;
+    index.close().await;
+    Ok(answer?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_device_is_added_once_listed_and_revoked() {
+        let data = tempfile::tempdir().unwrap();
+        let data = data.path().join("new");
+        assert!(list_devices(&data).await.unwrap().is_empty());
+        let added = add_device(&data, "bus-7").await.unwrap();
+        assert!(matches!(add_device(&data, "bus-7").await, Err(DeviceError::Exists(_))));
+        assert!(matches!(add_device(&data, "../x").await, Err(DeviceError::Name(_))));
+        let known = list_devices(&data).await.unwrap();
+        assert_eq!((known.len(), known[0].fingerprint.as_ref()), (1, Some(&added.fingerprint)));
+        revoke_device(&data, &added.id).await.unwrap();
+        assert!(list_devices(&data).await.unwrap()[0].revoked.is_some());
+        assert!(matches!(
+            revoke_device(&data, &"nobody".parse().unwrap()).await,
+            Err(DeviceError::Unknown(_))
+        ));
+    }
+}

@@ -1,0 +1,113 @@
+//! `POST /api/v1/announce`: what the recorder has, and what the vault lacks of it.
+
+use std::sync::Arc;
+
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
+use dashvault_wire::{
+    AnnounceReply, AnnounceRequest, LossNotice, PackAnnounce, PackReply, PackStatus,
+    announce::MAX_BODY_BYTES, paths::PROTOCOL,
+};
+
+use super::{body, problem::Refusal};
+use crate::{
+    archive::index::RecordingKind,
+    auth::{self, Device},
+    core::Core,
+};
+
+pub(super) async fn announce(
+    State(core): State<Arc<Core>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<AnnounceReply>, Refusal> {
+    let refused = |refusal: Refusal| {
+        core.metrics.refused("announce", refusal.code);
+        refusal
+    };
+    let device = auth::bearer(&core.index, &headers).await.map_err(|error| refused(error.into()))?;
+    let bytes = body::collect(body, MAX_BODY_BYTES, core.config.limits.body_timeout).await;
+    let request = bytes.and_then(|bytes| parse(&bytes));
+    let request = request.map_err(|refusal| {
+        tracing::warn!(device = %device.id, code = refusal.code, "announcement is refused");
+        refused(refusal)
+    })?;
+    core.metrics.announcements.increment(1);
+    core.touch(&device.id).await?;
+    let packs = answer_packs(&core, &device, request.packs).await?;
+    let losses = note_losses(&core, &device, &request.losses).await?;
+    Ok(Json(AnnounceReply { protocol: PROTOCOL, packs, losses }))
+}
+
+fn parse(bytes: &[u8]) -> Result<AnnounceRequest, Refusal> {
+    let request: AnnounceRequest =
+        serde_json::from_slice(bytes).map_err(|error| Refusal::malformed(error.to_string()))?;
+    request.validate()?;
+    Ok(request)
+}
+
+/// One reply for each pack, in the order announced.
+async fn answer_packs(
+    core: &Core,
+    device: &Device,
+    packs: Vec<PackAnnounce>,
+) -> Result<Vec<PackReply>, Refusal> {
+    let mut refusals = Vec::with_capacity(packs.len());
+    for pack in &packs {
+        refusals.push(refusal(core, device, pack).await?);
+    }
+    let named: Vec<_> = packs.iter().map(|pack| (pack.camera.clone(), pack.pack)).collect();
+    let taken = packs.into_iter().zip(&refusals).filter(|(_, refused)| refused.is_none());
+    let taken: Vec<PackAnnounce> = taken.map(|(pack, _)| pack).collect();
+    let mut replies = core.store.announce(&device.id, &device.keys, taken).await?.into_iter();
+    let mut all = Vec::with_capacity(named.len());
+    for ((camera, pack), refused) in named.into_iter().zip(refusals) {
+        let reply = match refused {
+            Some(status) => Some(PackReply { camera, pack, status }),
+            None => replies.next(),
+        };
+        all.extend(reply);
+    }
+    for reply in &all {
+        match &reply.status {
+            PackStatus::Stored { .. } => core.metrics.receipts.increment(1),
+            PackStatus::Refused { code, detail } => {
+                core.metrics.refused("announce", "pack");
+                let (device, pack) = (&device.id, reply.pack);
+                tracing::warn!(%device, camera = %reply.camera, %pack, code, detail, "pack is refused");
+            }
+            PackStatus::Assembling { .. } => {}
+        }
+    }
+    Ok(all)
+}
+
+/// Why a pack cannot be announced here, whatever it holds.
+async fn refusal(core: &Core, device: &Device, pack: &PackAnnounce) -> Result<Option<PackStatus>, Refusal> {
+    let recording = pack.pack.recording;
+    let kind = core.claim(&device.id, &pack.camera, recording, RecordingKind::Announced).await?;
+    let (code, detail) = match kind {
+        Some(RecordingKind::Announced) => return Ok(None),
+        Some(RecordingKind::Plain) => (
+            "plain-recording",
+            "this recording was published without announcements; the vault sealed it".to_owned(),
+        ),
+        None => {
+            let max = core.config.limits.cameras_per_device;
+            ("too-many-cameras", format!("a device may have {max} cameras"))
+        }
+    };
+    Ok(Some(PackStatus::Refused { code: code.to_owned(), detail }))
+}
+
+/// Gives the ids of all losses that are durable now.
+async fn note_losses(core: &Core, device: &Device, losses: &[LossNotice]) -> Result<Vec<String>, Refusal> {
+    if losses.is_empty() {
+        return Ok(Vec::new());
+    }
+    for loss in core.index.add_losses(&device.id, losses, core.clock.wall()).await? {
+        core.metrics.lost(loss.cause, loss.lost_ms);
+        let LossNotice { camera, cause, lost_ms, .. } = &loss;
+        tracing::warn!(device = %device.id, %camera, %cause, lost_ms, "footage is lost");
+    }
+    Ok(losses.iter().map(|loss| loss.id.clone()).collect())
+}

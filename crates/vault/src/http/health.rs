@@ -1,0 +1,41 @@
+//! `/healthz` and `/metrics`.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Json, extract::State, http::header, response::IntoResponse};
+use serde::Serialize;
+
+use super::problem::Refusal;
+use crate::core::Core;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Serialize)]
+pub(super) struct Health {
+    status: &'static str,
+    version: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    free_bytes: Option<u64>,
+}
+
+/// Alive: the index answers, the store threads answer, the disk can be asked and has room.
+pub(super) async fn health(State(core): State<Arc<Core>>) -> Result<Json<Health>, Refusal> {
+    let checked = async {
+        core.index.ping().await?;
+        core.store.ping().await?;
+        let free = core.reads.free_bytes(core.disk.clone(), core.config.data.clone()).await?;
+        Ok::<_, Refusal>(free)
+    };
+    let stuck =
+        |_| Refusal::new(503, "stuck", "a part of the vault does not answer", "its disk may be stuck");
+    let free_bytes = tokio::time::timeout(PATIENCE, checked).await.map_err(stuck)??;
+    if free_bytes.is_some_and(|free| free < core.config.limits.reserve_bytes) {
+        let detail = "uploads are refused until there is room again";
+        return Err(Refusal::new(503, "disk-full", "the disk is almost full", detail));
+    }
+    Ok(Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION"), free_bytes }))
+}
+
+pub(super) async fn metrics(State(core): State<Arc<Core>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], core.metrics.render())
+}

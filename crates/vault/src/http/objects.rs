@@ -1,0 +1,140 @@
+//! `GET /objects/<device>/<camera>/<recording>/<pack>.ts`: a stored pack, whole or by range. Any player plays it.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::{
+    body::{Body, HttpBody},
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use dashvault_base::{CameraName, DeviceId, PackId, RecordingId};
+use dashvault_wire::ByteRange;
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::mpsc;
+
+use super::{
+    problem::Refusal,
+    range::{self, Asked},
+};
+use crate::{
+    archive::objects::{ObjectKey, ObjectReader},
+    auth,
+    core::Core,
+    store::{ObjectReads, ReadError},
+};
+
+const PIECE_BYTES: u64 = 256 * 1024;
+/// Pieces that are read ahead of a viewer.
+const AHEAD: usize = 2;
+
+pub(super) async fn object(
+    State(core): State<Arc<Core>>,
+    Path((device, camera, recording, file)): Path<(String, String, String, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let key = parse_key(&device, &camera, &recording, &file).ok_or_else(|| Refusal::not_found("object"))?;
+    let (admin, anyone) = (core.config.admin_token.as_deref(), core.config.allow_anonymous);
+    let reader = auth::reader(&core.index, &headers, admin, anyone).await?;
+    if !reader.may_read(&key.device) {
+        return Err(Refusal::not_found("object"));
+    }
+    let object = core.reads.open(key).await?;
+    let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+    let len = object.len();
+    let whole = ByteRange::new(0, len);
+    let (status, range) = match range::parse(asked, len) {
+        Asked::Whole => (StatusCode::OK, whole),
+        Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Asked::Unsatisfiable => return Err(unsatisfiable(len)),
+    };
+    let body = match method {
+        Method::HEAD => Body::empty(),
+        _ => Body::new(ObjectBody::start(core.reads.clone(), object, range)),
+    };
+    let mut response = (status, body).into_response();
+    let answer = response.headers_mut();
+    answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("video/mp2t"));
+    answer.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    // A stored object never changes.
+    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable"));
+    answer.insert(header::CONTENT_LENGTH, range.len().into());
+    if status == StatusCode::PARTIAL_CONTENT {
+        let text = format!("bytes {}-{}/{len}", range.start, range.end - 1);
+        answer.extend(HeaderValue::from_str(&text).ok().map(|value| (header::CONTENT_RANGE, value)));
+    }
+    Ok(response)
+}
+
+fn unsatisfiable(len: u64) -> Refusal {
+    let refusal =
+        Refusal::new(416, "range", "range is not satisfiable", format!("the object has {len} bytes"));
+    match HeaderValue::from_str(&format!("bytes */{len}")) {
+        Ok(value) => refusal.with(header::CONTENT_RANGE, value),
+        Err(_) => refusal,
+    }
+}
+
+fn parse_key(device: &str, camera: &str, recording: &str, file: &str) -> Option<ObjectKey> {
+    let device: DeviceId = device.parse().ok()?;
+    let camera: CameraName = camera.parse().ok()?;
+    let recording: RecordingId = recording.parse().ok()?;
+    let pack: PackId = file.strip_suffix(".ts")?.parse().ok()?;
+    (pack.recording == recording).then_some(ObjectKey { device, camera, pack })
+}
+
+/// Bytes that are read as the viewer takes them.
+#[derive(Debug)]
+struct ObjectBody {
+    pieces: mpsc::Receiver<Result<Bytes, ReadError>>,
+    left: u64,
+}
+
+impl ObjectBody {
+    fn start(reads: ObjectReads, object: Arc<dyn ObjectReader>, range: ByteRange) -> Self {
+        let (sender, pieces) = mpsc::channel(AHEAD);
+        // Ends when all is read or the viewer is gone.
+        tokio::spawn(async move {
+            let mut at = range.start;
+            while at < range.end {
+                let len = usize::try_from((range.end - at).min(PIECE_BYTES)).unwrap_or(0);
+                let piece = reads.read(object.clone(), at, len).await;
+                let read = piece.as_ref().map_or(0, Bytes::len) as u64;
+                if sender.send(piece).await.is_err() || read == 0 {
+                    return;
+                }
+                at += read;
+            }
+        });
+        Self { pieces, left: range.len() }
+    }
+}
+
+impl HttpBody for ObjectBody {
+    type Data = Bytes;
+    type Error = ReadError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
+        let polled = self.pieces.poll_recv(context);
+        polled.map(|piece| {
+            let piece = piece?;
+            if let Ok(bytes) = &piece {
+                self.left = self.left.saturating_sub(bytes.len() as u64);
+            }
+            Some(piece.map(Frame::data))
+        })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}

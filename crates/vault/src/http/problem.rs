@@ -1,0 +1,171 @@
+//! The one place where errors become HTTP: status, stable code, title.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use dashvault_wire::{Problem, announce::AnnounceError, problem::CONTENT_TYPE, upload::MetadataError};
+
+use crate::{
+    archive::{index::IndexError, objects::ObjectError},
+    assembler::camera::CameraError,
+    auth::AuthError,
+    store::{ReadError, StoreError},
+    uploads::TooManyUploads,
+};
+
+/// A request that is refused or failed.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    pub(crate) code: &'static str,
+    title: &'static str,
+    detail: String,
+    headers: Vec<(header::HeaderName, HeaderValue)>,
+}
+
+impl Refusal {
+    pub(crate) fn new(
+        status: u16,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, code, title, detail: detail.into(), headers: Vec::new() }
+    }
+
+    /// Adds a header to the answer.
+    #[must_use]
+    pub(crate) fn with(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(400, "malformed", "request is malformed", detail)
+    }
+
+    pub(crate) fn too_large(limit: u64) -> Self {
+        Self::new(413, "too-large", "body is too large", format!("at most {limit} bytes are taken"))
+    }
+
+    pub(crate) fn too_slow() -> Self {
+        Self::new(408, "too-slow", "body came too slowly", "the connection is closed; try again")
+    }
+
+    pub(crate) fn cut_off(detail: impl Into<String>) -> Self {
+        Self::new(400, "cut-off", "body ended too early", detail)
+    }
+
+    pub(crate) fn not_found(what: &'static str) -> Self {
+        Self::new(404, "not-found", "not found", format!("there is no such {what}"))
+    }
+
+    fn internal(error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        let text: Vec<String> = causes.map(ToString::to_string).collect();
+        tracing::error!(error = text.join(": "), "request failed");
+        let detail = "the vault's log says why; try again later";
+        Self::new(503, "unavailable", "the vault cannot do this now", detail)
+    }
+
+    fn full() -> Self {
+        let detail = "the vault's disk is full; try again when its operator has made room";
+        Self::new(507, "disk-full", "no room left", detail)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let problem = Problem::new(self.status.as_u16(), self.code, self.title, self.detail);
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = (self.status, [(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response();
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}
+
+pub(crate) async fn no_such_path() -> Refusal {
+    Refusal::not_found("path")
+}
+
+pub(crate) async fn no_such_method() -> Refusal {
+    Refusal::new(405, "method-not-allowed", "method is not allowed here", "see the API reference")
+}
+
+impl From<AuthError> for Refusal {
+    fn from(error: AuthError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AuthError::Missing | AuthError::Wrong => {
+                Self::new(401, "unauthorized", "credentials are missing or wrong", detail)
+                    .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            }
+            AuthError::Revoked(_) => Self::new(403, "revoked", "device is revoked", detail),
+            AuthError::OtherDevice(_) | AuthError::NeedsCredentials(_) => {
+                Self::new(403, "forbidden", "not allowed", detail)
+            }
+            AuthError::Index(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<AnnounceError> for Refusal {
+    fn from(error: AnnounceError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AnnounceError::Protocol(_) => Self::new(400, "protocol", "protocol is not known", detail),
+            AnnounceError::TooMany { .. } => Self::new(413, "too-many", "announcement is too long", detail),
+            AnnounceError::SegmentLength { .. } | AnnounceError::Loss(_) => Self::malformed(detail),
+        }
+    }
+}
+
+impl From<MetadataError> for Refusal {
+    fn from(error: MetadataError) -> Self {
+        Self::malformed(error.to_string())
+    }
+}
+
+impl From<TooManyUploads> for Refusal {
+    fn from(error: TooManyUploads) -> Self {
+        Self::new(429, "too-many-uploads", "too many uploads", error.to_string())
+    }
+}
+
+impl From<IndexError> for Refusal {
+    fn from(error: IndexError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Object(ObjectError::NotFound(_)) => Self::not_found("object"),
+            error => Self::internal(&error),
+        }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        let detail = error.to_string();
+        match error {
+            error if error.is_full() => Self::full(),
+            StoreError::TakenOver => {
+                Self::new(409, "taken-over", "another connection writes this upload", detail)
+            }
+            StoreError::Gone => Self::new(410, "gone", "upload has ended", detail),
+            StoreError::Camera(CameraError::UnknownPack(_)) => {
+                Self::new(409, "unknown-pack", "pack is not being assembled", detail)
+            }
+            StoreError::Camera(CameraError::OutsidePack { .. }) => {
+                Self::new(400, "outside-pack", "no announced segment has these bytes", detail)
+            }
+            StoreError::Stopped => Self::new(503, "stopping", "the vault is stopping", detail),
+            error => Self::internal(&error),
+        }
+    }
+}

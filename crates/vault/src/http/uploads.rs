@@ -1,0 +1,248 @@
+//! Backfill uploads: tus 1.0 with creation, creation-with-upload, termination, expiration and checksum.
+//!
+//! Belongs here: the protocol's headers and answers. Does not: where bytes go (the store), and what they are.
+//! HEAD, PATCH and DELETE take the upload over from any other connection: who asks now is alive, the other may be a
+//! link that died unnoticed. What the other had sent is written first, so no byte is asked for twice.
+//!
+//! <https://tus.io/protocols/resumable-upload>
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use dashvault_wire::{paths, upload::PackTarget};
+
+use super::problem::Refusal;
+use crate::{
+    auth::{self, Device},
+    core::Core,
+    store::StoreError,
+    uploads::{Upload, UploadTarget},
+};
+
+mod checksum;
+mod date;
+mod headers;
+mod receive;
+
+use headers::{
+    EXTENSIONS, OFFSET_TYPE, TUS_VERSION, UPLOAD_EXPIRES, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_OFFSET,
+};
+use receive::{Received, receive};
+
+/// The longest upload taken: more than any pack has.
+const MAX_LENGTH: u64 = 64 << 30;
+
+pub(super) async fn options() -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let answer = response.headers_mut();
+    answer.insert(headers::TUS_RESUMABLE, HeaderValue::from_static(TUS_VERSION));
+    answer.insert(headers::TUS_VERSIONS, HeaderValue::from_static(TUS_VERSION));
+    answer.insert(headers::TUS_EXTENSION, HeaderValue::from_static(EXTENSIONS));
+    answer.insert(headers::TUS_CHECKSUMS, HeaderValue::from_static(checksum::ALGORITHMS));
+    answer.insert(headers::TUS_MAX_SIZE, MAX_LENGTH.into());
+    response
+}
+
+pub(super) async fn not_readable() -> Refusal {
+    Refusal::new(405, "method-not-allowed", "method is not allowed here", "read the stored pack instead")
+}
+
+pub(super) async fn create(
+    State(core): State<Arc<Core>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    answer(&core, create_upload(&core, &headers, body).await)
+}
+
+pub(super) async fn head(
+    State(core): State<Arc<Core>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    answer(&core, head_upload(&core, &id, &headers).await)
+}
+
+pub(super) async fn patch(
+    State(core): State<Arc<Core>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    answer(&core, patch_upload(&core, &id, &headers, body).await)
+}
+
+pub(super) async fn delete(
+    State(core): State<Arc<Core>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    answer(&core, delete_upload(&core, &id, &headers).await)
+}
+
+async fn create_upload(core: &Core, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
+    headers::check_version(headers)?;
+    let device = auth::bearer(&core.index, headers).await?;
+    let length = headers::number(headers, &UPLOAD_LENGTH)?.ok_or_else(|| {
+        Refusal::malformed("Upload-Length is missing; it must be known when an upload begins")
+    })?;
+    if length > MAX_LENGTH {
+        return Err(Refusal::too_large(MAX_LENGTH));
+    }
+    let metadata = headers.get(&UPLOAD_METADATA).and_then(|value| value.to_str().ok());
+    let PackTarget { camera, pack, start } = PackTarget::from_metadata(metadata.unwrap_or_default())?;
+    check_room(core).await?;
+    for finished in core.uploads.admit(&device.id, core.config.limits.uploads_per_device)? {
+        core.store.end_upload(finished).await?;
+    }
+    let target = UploadTarget { device: device.id.clone(), camera, pack, start, length };
+    let upload = core.store.begin_upload(new_id()?, target).await?;
+    let with_body = headers::content_type(headers) == Some(OFFSET_TYPE);
+    if with_body {
+        receive_body(core, &device, &upload, 0, headers, body).await?;
+    }
+    let location = format!("{}/{}", paths::UPLOADS, upload.id);
+    let mut response = describe(core, &upload, StatusCode::CREATED);
+    response
+        .headers_mut()
+        .extend(HeaderValue::from_str(&location).ok().map(|value| (header::LOCATION, value)));
+    Ok(response)
+}
+
+async fn head_upload(core: &Core, id: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
+    headers::check_version(headers)?;
+    let (_, upload) = find(core, id, headers).await?;
+    upload.take_over();
+    core.store.upload_offset(&upload).await?;
+    let mut response = describe(core, &upload, StatusCode::OK);
+    let target = &upload.target;
+    let PackTarget { camera, pack, start } =
+        PackTarget { camera: target.camera.clone(), pack: target.pack, start: target.start };
+    let metadata = PackTarget { camera, pack, start }.to_metadata();
+    let answer = response.headers_mut();
+    answer.insert(UPLOAD_LENGTH, target.length.into());
+    answer.extend(HeaderValue::from_str(&metadata).ok().map(|value| (UPLOAD_METADATA, value)));
+    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+async fn patch_upload(core: &Core, id: &str, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
+    headers::check_version(headers)?;
+    if headers::content_type(headers) != Some(OFFSET_TYPE) {
+        let detail = format!("Content-Type must be {OFFSET_TYPE}");
+        return Err(Refusal::new(415, "content-type", "content type is not supported", detail));
+    }
+    let offset = headers::number(headers, &UPLOAD_OFFSET)?
+        .ok_or_else(|| Refusal::malformed("Upload-Offset is missing"))?;
+    let (device, upload) = find(core, id, headers).await?;
+    receive_body(core, &device, &upload, offset, headers, body).await?;
+    Ok(describe(core, &upload, StatusCode::NO_CONTENT))
+}
+
+async fn delete_upload(core: &Core, id: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
+    headers::check_version(headers)?;
+    let (_, upload) = find(core, id, headers).await?;
+    upload.take_over();
+    core.uploads.remove(id);
+    core.store.end_upload(upload).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Takes the turn, checks the offset, takes the body.
+async fn receive_body(
+    core: &Core,
+    device: &Device,
+    upload: &Arc<Upload>,
+    offset: u64,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(), Refusal> {
+    let expected = checksum::expected(headers)?;
+    let turn = upload.take_over();
+    let at = core.store.upload_offset(upload).await?;
+    if at != offset {
+        let detail = format!("the upload is at {at}, not at {offset}");
+        return Err(Refusal::new(409, "offset", "Upload-Offset is not the upload's", detail)
+            .with(UPLOAD_OFFSET, at.into()));
+    }
+    let left = upload.target.length - at;
+    if headers::number(headers, &header::CONTENT_LENGTH)?.is_some_and(|announced| announced > left) {
+        return Err(past_length(upload));
+    }
+    check_room(core).await?;
+    let gate = core.gates.enter(&device.id);
+    let received = tokio::select! {
+        received = receive(core, upload, &turn, left, expected, body) => received?,
+        () = turn.over.cancelled() => return Err(StoreError::TakenOver.into()),
+        () = gate.cancelled() => return Err(auth::AuthError::Revoked(device.id.clone()).into()),
+        () = core.stopping.cancelled() => return Err(StoreError::Stopped.into()),
+    };
+    match received {
+        Received::All => Ok(()),
+        Received::PastLength => Err(past_length(upload)),
+        Received::WrongChecksum => {
+            core.store.rewind_upload(upload, turn.number, offset).await?;
+            let detail = "the body was changed on its way; nothing of it is kept, send it again";
+            Err(Refusal::new(460, "checksum", "checksum does not match", detail))
+        }
+    }
+}
+
+fn past_length(upload: &Upload) -> Refusal {
+    let detail = format!("the upload has {} bytes; what is beyond is not taken", upload.target.length);
+    Refusal::new(413, "past-length", "upload is longer than it said", detail)
+}
+
+async fn find(core: &Core, id: &str, headers: &HeaderMap) -> Result<(Device, Arc<Upload>), Refusal> {
+    let device = auth::bearer(&core.index, headers).await?;
+    let upload = core.uploads.find(id, &device.id).ok_or_else(|| Refusal::not_found("upload"))?;
+    Ok((device, upload))
+}
+
+async fn check_room(core: &Core) -> Result<(), Refusal> {
+    let free = core.reads.free_bytes(core.disk.clone(), core.config.data.clone()).await?;
+    if free.is_some_and(|free| free < core.config.limits.reserve_bytes) {
+        let detail = "the vault's disk is almost full; try again when its operator has made room";
+        return Err(Refusal::new(507, "disk-full", "no room left", detail));
+    }
+    Ok(())
+}
+
+/// The headers that every answer about an upload has.
+fn describe(core: &Core, upload: &Upload, status: StatusCode) -> Response {
+    let mut response = status.into_response();
+    let answer = response.headers_mut();
+    answer.insert(UPLOAD_OFFSET, upload.offset().into());
+    let expiry = i64::try_from(core.config.limits.upload_expiry.as_millis()).unwrap_or(i64::MAX);
+    let expires = date::imf_fixdate(upload.touched().max(core.clock.wall()).plus_ms(expiry));
+    answer.extend(HeaderValue::from_str(&expires).ok().map(|value| (UPLOAD_EXPIRES, value)));
+    response
+}
+
+/// Every answer says which tus it speaks; refusals are counted.
+fn answer(core: &Core, result: Result<Response, Refusal>) -> Result<Response, Refusal> {
+    let version: (HeaderName, HeaderValue) = (headers::TUS_RESUMABLE, HeaderValue::from_static(TUS_VERSION));
+    match result {
+        Ok(mut response) => {
+            response.headers_mut().insert(version.0, version.1);
+            Ok(response)
+        }
+        Err(refusal) => {
+            core.metrics.refused("upload", refusal.code);
+            tracing::debug!(code = refusal.code, "upload request is refused");
+            Err(refusal.with(version.0, version.1))
+        }
+    }
+}
+
+fn new_id() -> Result<String, Refusal> {
+    let mut bytes = [0; 16];
+    let random = |_| Refusal::new(503, "unavailable", "the vault cannot do this now", "no random bytes");
+    getrandom::fill(&mut bytes).map_err(random)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

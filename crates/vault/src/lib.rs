@@ -1,0 +1,31 @@
+//! The server's side: it receives, keeps and hands out what the vehicles recorded.
+//!
+//! One folder each: [`archive`] (objects and index), `assembler` (how a pack comes to exist here), `ingest` (SRT),
+//! `http`, `store` (the threads that touch the disk). See `docs/design/vault.md` for tasks, folders and crashes.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod archive;
+mod assembler;
+mod auth;
+mod catalog;
+mod config;
+mod core;
+pub mod devices;
+mod http;
+mod ingest;
+mod keys;
+mod layout;
+mod live_tap;
+mod metrics;
+mod plain;
+mod store;
+mod uploads;
+mod vault;
+
+pub use catalog::{CatalogError, IndexedObject, ObjectInfo, list_objects};
+pub use config::{Limits, VaultConfig};
+pub use keys::KeyError;
+pub use live_tap::{LiveEvent, LiveHub, LiveTap};
+pub use vault::{RunningVault, StartError, Vault};

@@ -1,0 +1,153 @@
+//! What a vault counts, as Prometheus reads it.
+//!
+//! Each vault has its own recorder, so that several in one process do not mix. Labels come from fixed sets only.
+
+use std::fmt;
+
+use dashvault_base::LossCause;
+use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+const METADATA: Metadata<'static> = Metadata::new("dashvault", Level::INFO, Some(module_path!()));
+
+/// All counters of one vault.
+pub(crate) struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    pub(crate) live: Way,
+    pub(crate) upload: Way,
+    pub(crate) plain: Way,
+    pub(crate) mismatches: Counter,
+    pub(crate) packs_stored: Counter,
+    pub(crate) finish_failures: Counter,
+    pub(crate) receipts: Counter,
+    pub(crate) announcements: Counter,
+    pub(crate) srt_connections: Gauge,
+    pub(crate) srt_lost_packets: Counter,
+    pub(crate) http_connections: Gauge,
+}
+
+/// What came one way.
+pub(crate) struct Way {
+    /// Bytes as they arrived.
+    pub(crate) received_bytes: Counter,
+    /// Segments that proved right (for plain streams: that ended).
+    pub(crate) segments: Counter,
+    /// Bytes of those.
+    pub(crate) segment_bytes: Counter,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        describe(&recorder);
+        let counter = |name: &'static str| recorder.register_counter(&Key::from_static_name(name), &METADATA);
+        let gauge = |name: &'static str| recorder.register_gauge(&Key::from_static_name(name), &METADATA);
+        Self {
+            live: Way::new(&recorder, "live"),
+            upload: Way::new(&recorder, "backfilled"),
+            plain: Way::new(&recorder, "plain"),
+            mismatches: counter("dashvault_segment_mismatches_total"),
+            packs_stored: counter("dashvault_packs_stored_total"),
+            finish_failures: counter("dashvault_finish_failures_total"),
+            receipts: counter("dashvault_receipts_total"),
+            announcements: counter("dashvault_announcements_total"),
+            srt_connections: gauge("dashvault_srt_connections"),
+            srt_lost_packets: counter("dashvault_srt_lost_packets_total"),
+            http_connections: gauge("dashvault_http_connections"),
+            handle,
+            recorder,
+        }
+    }
+
+    /// Something was refused; both labels are fixed codes.
+    pub(crate) fn refused(&self, protocol: &'static str, reason: &'static str) {
+        let labels = vec![Label::new("protocol", protocol), Label::new("reason", reason)];
+        let key = Key::from_parts("dashvault_refused_total", labels);
+        self.recorder.register_counter(&key, &METADATA).increment(1);
+    }
+
+    /// A loss that was not known before.
+    pub(crate) fn lost(&self, cause: LossCause, lost_ms: u64) {
+        let key = |name| Key::from_parts(name, vec![Label::new("cause", cause.name())]);
+        self.recorder.register_counter(&key("dashvault_losses_total"), &METADATA).increment(1);
+        self.recorder.register_counter(&key("dashvault_lost_ms_total"), &METADATA).increment(lost_ms);
+    }
+
+    /// The text that Prometheus scrapes.
+    pub(crate) fn render(&self) -> String {
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+}
+
+impl Way {
+    fn new(recorder: &PrometheusRecorder, way: &'static str) -> Self {
+        let counter = |name: &'static str| {
+            let key = Key::from_parts(name, vec![Label::new("way", way)]);
+            recorder.register_counter(&key, &METADATA)
+        };
+        Self {
+            received_bytes: counter("dashvault_received_bytes_total"),
+            segments: counter("dashvault_segments_total"),
+            segment_bytes: counter("dashvault_segment_bytes_total"),
+        }
+    }
+
+    pub(crate) fn segment(&self, bytes: u64) {
+        self.segments.increment(1);
+        self.segment_bytes.increment(bytes);
+    }
+}
+
+fn describe(recorder: &PrometheusRecorder) {
+    for (name, text) in [
+        ("dashvault_received_bytes_total", "Bytes as they arrived, by the way they came."),
+        ("dashvault_segments_total", "Segments whose hash was right, by the way they came."),
+        ("dashvault_segment_bytes_total", "Bytes of segments whose hash was right."),
+        (
+            "dashvault_segment_mismatches_total",
+            "Segments whose bytes were all there but whose hash was wrong.",
+        ),
+        ("dashvault_packs_stored_total", "Packs made durable."),
+        ("dashvault_finish_failures_total", "Complete packs that could not be made durable (tried again)."),
+        ("dashvault_receipts_total", "Receipts given, repeated ones too."),
+        ("dashvault_announcements_total", "Announcements taken."),
+        ("dashvault_srt_lost_packets_total", "SRT packets given up."),
+        ("dashvault_refused_total", "What was refused, by protocol and reason."),
+        ("dashvault_losses_total", "Losses noted, by cause."),
+        ("dashvault_lost_ms_total", "Milliseconds of footage lost, by cause."),
+    ] {
+        recorder.describe_counter(name.into(), None, text.into());
+    }
+    recorder.describe_gauge("dashvault_srt_connections".into(), None, "SRT publishers now.".into());
+    recorder.describe_gauge("dashvault_http_connections".into(), None, "HTTP connections now.".into());
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_vaults_count_apart_and_labels_show() {
+        let (one, other) = (Metrics::new(), Metrics::new());
+        one.live.segment(188);
+        one.refused("srt", "unauthorized");
+        one.lost(LossCause::Network, 1000);
+        let text = one.render();
+        assert!(text.contains("dashvault_segment_bytes_total{way=\"live\"} 188"), "{text}");
+        assert!(
+            text.contains("dashvault_refused_total{protocol=\"srt\",reason=\"unauthorized\"} 1"),
+            "{text}"
+        );
+        assert!(text.contains("dashvault_lost_ms_total{cause=\"network\"} 1000"), "{text}");
+        assert!(other.render().contains("dashvault_segment_bytes_total{way=\"live\"} 0"));
+    }
+}

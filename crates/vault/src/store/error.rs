@@ -1,0 +1,57 @@
+//! Why the store cannot do what it was asked.
+
+use dashvault_disk::DiskError;
+
+use crate::{
+    archive::{index::IndexError, objects::ObjectError},
+    assembler::{camera::CameraError, finish::FinishError},
+    plain::PlainError,
+};
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// The vault is stopping.
+    #[error("the vault is stopping")]
+    Stopped,
+    /// Another connection writes this upload now.
+    #[error("another connection has taken over this upload")]
+    TakenOver,
+    /// The upload was ended, or its pack is stored.
+    #[error("the upload has ended; announce the pack again")]
+    Gone,
+    #[error(transparent)]
+    Camera(#[from] CameraError),
+    #[error(transparent)]
+    Plain(#[from] PlainError),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+impl StoreError {
+    /// Whether there is no room left on the disk.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Self::Disk(error)
+            | Self::Plain(PlainError::Disk(error))
+            | Self::Camera(CameraError::Disk(error) | CameraError::Finish(FinishError::Disk(error))) => {
+                error.is_full()
+            }
+            Self::Camera(CameraError::Object(error) | CameraError::Finish(FinishError::Object(error))) => {
+                error.is_full()
+            }
+            _ => false,
+        }
+    }
+}
+
+impl From<IndexError> for StoreError {
+    fn from(error: IndexError) -> Self {
+        Self::Camera(error.into())
+    }
+}
+
+impl From<ObjectError> for StoreError {
+    fn from(error: ObjectError) -> Self {
+        Self::Camera(error.into())
+    }
+}

@@ -1,0 +1,136 @@
+//! Live sessions, on their camera's store thread.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Shard, report};
+use crate::{
+    assembler::camera::Outcome,
+    live_tap::LiveEvent,
+    plain::PlainOutcome,
+    store::{SessionHandle, SessionKind, StoreError},
+};
+
+impl Shard {
+    pub(super) fn live_begin(&mut self, session: &Arc<SessionHandle>) -> Result<(), StoreError> {
+        match session.kind {
+            SessionKind::Announced => {
+                self.announced(&session.track)?.live_begin(session.id, session.recording)?;
+            }
+            SessionKind::Plain => {
+                let mut outcome = PlainOutcome::default();
+                let begun = self.plain(&session.track)?.begin(session.id, session.recording, &mut outcome);
+                self.take_plain(session, outcome);
+                begun?;
+            }
+        }
+        self.sessions.insert(session.id, session.clone());
+        self.tell(session, || LiveEvent::Begun(session.recording));
+        Ok(())
+    }
+
+    pub(super) fn live_data(&mut self, session: &Arc<SessionHandle>, data: &[Bytes]) {
+        if !self.sessions.contains_key(&session.id) {
+            return;
+        }
+        for piece in data {
+            let way = match session.kind {
+                SessionKind::Announced => &self.context.metrics.live,
+                SessionKind::Plain => &self.context.metrics.plain,
+            };
+            way.received_bytes.increment(piece.len() as u64);
+            self.tell(session, || LiveEvent::Bytes(piece.clone()));
+            if let Err(error) = self.live_piece(session, piece) {
+                report("live session ends: its bytes cannot be kept", &session.id.to_string(), &error);
+                session.over.cancel();
+                self.live_end(session);
+                return;
+            }
+        }
+    }
+
+    fn live_piece(&mut self, session: &Arc<SessionHandle>, piece: &Bytes) -> Result<(), StoreError> {
+        match session.kind {
+            SessionKind::Announced => {
+                let mut outcome = Outcome::default();
+                let taken = self.announced(&session.track)?.live_data(session.id, piece, &mut outcome);
+                self.take(outcome);
+                Ok(taken?)
+            }
+            SessionKind::Plain => {
+                let mut outcome = PlainOutcome::default();
+                let taken = self.plain(&session.track)?.data(session.id, piece, &mut outcome);
+                self.take_plain(session, outcome);
+                Ok(taken?)
+            }
+        }
+    }
+
+    pub(super) fn live_lost(&mut self, session: &Arc<SessionHandle>, packets: u64) {
+        self.context.metrics.srt_lost_packets.increment(packets);
+        self.tell(session, || LiveEvent::Gap);
+        match session.kind {
+            SessionKind::Announced => {
+                if let Some(used) = self.announced.get_mut(&session.track) {
+                    used.camera.live_gap(session.id);
+                }
+            }
+            SessionKind::Plain => {
+                if let Some(used) = self.plain.get_mut(&session.track) {
+                    used.camera.lost(session.id, packets);
+                }
+            }
+        }
+    }
+
+    pub(super) fn live_end(&mut self, session: &Arc<SessionHandle>) {
+        if self.sessions.remove(&session.id).is_none() {
+            return;
+        }
+        let ended: Result<(), StoreError> = match session.kind {
+            SessionKind::Announced => {
+                let mut outcome = Outcome::default();
+                let camera = self.announced.get_mut(&session.track);
+                let ended = camera.map_or(Ok(()), |used| used.camera.live_end(session.id, &mut outcome));
+                self.take(outcome);
+                ended.map_err(Into::into)
+            }
+            SessionKind::Plain => {
+                let mut outcome = PlainOutcome::default();
+                let camera = self.plain.get_mut(&session.track);
+                let ended = camera.map_or(Ok(()), |used| used.camera.end(session.id, &mut outcome));
+                self.take_plain(session, outcome);
+                ended.map_err(Into::into)
+            }
+        };
+        if let Err(error) = ended {
+            report("live session's end cannot be kept", &session.id.to_string(), &error);
+        }
+        self.tell(session, || LiveEvent::Ended);
+    }
+
+    fn take_plain(&mut self, session: &SessionHandle, outcome: PlainOutcome) {
+        outcome.segments.iter().for_each(|bytes| self.context.metrics.plain.segment(*bytes));
+        self.enqueue(outcome.complete);
+        if outcome.losses.is_empty() {
+            return;
+        }
+        let now = self.context.archive.clock.wall();
+        let asked = self.context.index.add_losses(&session.track.device, &outcome.losses, now);
+        match self.context.runtime.block_on(asked) {
+            Ok(new) => {
+                for loss in new {
+                    self.context.metrics.lost(loss.cause, loss.lost_ms);
+                    let (device, camera) = (&session.track.device, &loss.camera);
+                    tracing::warn!(%device, %camera, lost_ms = loss.lost_ms, cause = %loss.cause, "footage is lost");
+                }
+            }
+            Err(error) => report("loss cannot be noted", session.track.device.as_str(), &error),
+        }
+    }
+
+    fn tell(&self, session: &SessionHandle, event: impl FnOnce() -> LiveEvent) {
+        self.context.live.tell(&session.track.device, &session.track.camera, event);
+    }
+}

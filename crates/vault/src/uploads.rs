@@ -1,0 +1,319 @@
+//! Uploads that are known: which bytes of which pack each one brings, and how far it has come.
+//!
+//! Belongs here: the table, the record files, and whose turn it is to write. Does not: HTTP, and the pack's bytes.
+//! A record is `uploads/<id>`: the offset in 8 bytes, then what the upload is as JSON. The offset is written after
+//! each piece and not synced: it survives the death of the process; after a power cut hashes decide.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+};
+
+use dashvault_base::{CameraName, DeviceId, PackId, WallMs};
+use dashvault_disk::{Disk, DiskError, DiskFile, OpenMode};
+use dashvault_wire::ByteRange;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::archive::objects::ObjectKey;
+
+const MAX_RECORD_BYTES: u64 = 4096;
+/// Finished uploads of a device that are remembered, so that HEAD can say so.
+const MAX_REMEMBERED: usize = 512;
+
+/// What an upload brings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UploadTarget {
+    pub(crate) device: DeviceId,
+    pub(crate) camera: CameraName,
+    pub(crate) pack: PackId,
+    /// Where in the pack its first byte belongs.
+    pub(crate) start: u64,
+    /// How many bytes it brings.
+    pub(crate) length: u64,
+}
+
+/// One upload.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pub(crate) id: String,
+    pub(crate) target: UploadTarget,
+    offset: AtomicU64,
+    touched: AtomicI64,
+    turn: Mutex<Turn>,
+    record: Arc<dyn DiskFile>,
+    path: PathBuf,
+}
+
+/// The connection that may write now.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Turn {
+    /// Grows with each connection that takes over.
+    pub(crate) number: u64,
+    /// Cancelled when another one takes over.
+    pub(crate) over: CancellationToken,
+}
+
+/// The device has too many unfinished uploads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{max} uploads are unfinished; finish or delete one first")]
+pub(crate) struct TooManyUploads {
+    pub(crate) max: usize,
+}
+
+impl Upload {
+    /// Creates the record of a new upload; its folder exists.
+    pub(crate) fn create(
+        disk: &dyn Disk,
+        folder: &Path,
+        id: String,
+        target: UploadTarget,
+        now: WallMs,
+    ) -> Result<Self, DiskError> {
+        let path = folder.join(&id);
+        let record = disk.open(&path, OpenMode::CreateNew)?;
+        let mut bytes = 0u64.to_be_bytes().to_vec();
+        bytes.extend(serde_json::to_vec(&target).unwrap_or_default());
+        record.write_all_at(&bytes, 0)?;
+        Ok(Self::new(id, target, 0, now, record, path))
+    }
+
+    /// Reads a record; `None` when it is none (torn by a power cut).
+    fn load(disk: &dyn Disk, path: PathBuf, id: String, now: WallMs) -> Result<Option<Self>, DiskError> {
+        let bytes = match disk.read(&path, MAX_RECORD_BYTES) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some((offset, json)) = bytes.split_first_chunk::<8>() else { return Ok(None) };
+        let Ok(target) = serde_json::from_slice::<UploadTarget>(json) else { return Ok(None) };
+        let offset = u64::from_be_bytes(*offset).min(target.length);
+        let record = disk.open(&path, OpenMode::Write)?;
+        Ok(Some(Self::new(id, target, offset, now, record, path)))
+    }
+
+    fn new(
+        id: String,
+        target: UploadTarget,
+        offset: u64,
+        now: WallMs,
+        record: Arc<dyn DiskFile>,
+        path: PathBuf,
+    ) -> Self {
+        Self {
+            id,
+            target,
+            offset: AtomicU64::new(offset),
+            touched: AtomicI64::new(now.0),
+            turn: Mutex::default(),
+            record,
+            path,
+        }
+    }
+
+    /// How many bytes have come, in order.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.offset() == self.target.length
+    }
+
+    /// Moves the offset. Only the camera's store thread calls this.
+    pub(crate) fn set_offset(&self, offset: u64, now: WallMs) -> Result<(), DiskError> {
+        self.record.write_all_at(&offset.to_be_bytes(), 0)?;
+        self.touched.store(now.0, Ordering::Release);
+        self.offset.store(offset, Ordering::Release);
+        Ok(())
+    }
+
+    /// When the last byte came.
+    pub(crate) fn touched(&self) -> WallMs {
+        WallMs(self.touched.load(Ordering::Acquire))
+    }
+
+    /// Takes the turn from whoever has it: that connection is told to stop.
+    pub(crate) fn take_over(&self) -> Turn {
+        let mut turn = lock(&self.turn);
+        turn.over.cancel();
+        *turn = Turn { number: turn.number + 1, over: CancellationToken::new() };
+        turn.clone()
+    }
+
+    /// Whether the connection with this turn may still write.
+    pub(crate) fn has_turn(&self, number: u64) -> bool {
+        lock(&self.turn).number == number
+    }
+
+    /// The bytes of the pack that it brought so far.
+    pub(crate) fn brought(&self) -> ByteRange {
+        ByteRange::new(self.target.start, self.target.start + self.offset())
+    }
+
+    /// Deletes its record. A crash may bring the record back; it is harmless.
+    pub(crate) fn remove_record(&self, disk: &dyn Disk) -> Result<(), DiskError> {
+        match disk.remove(&self.path) {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// All uploads.
+#[derive(Debug, Default)]
+pub(crate) struct UploadTable {
+    by_id: Mutex<HashMap<String, Arc<Upload>>>,
+}
+
+impl UploadTable {
+    /// Reads the records that an earlier run left; torn ones are removed.
+    pub(crate) fn load(disk: &dyn Disk, folder: &Path, now: WallMs) -> Result<Self, DiskError> {
+        disk.create_dir_all(folder)?;
+        let table = Self::default();
+        for entry in disk.list(folder)? {
+            let path = folder.join(&entry.name);
+            match Upload::load(disk, path.clone(), entry.name.clone(), now)? {
+                Some(upload) => table.insert(Arc::new(upload)),
+                None => disk.remove(&path)?,
+            }
+        }
+        Ok(table)
+    }
+
+    pub(crate) fn insert(&self, upload: Arc<Upload>) {
+        lock(&self.by_id).insert(upload.id.clone(), upload);
+    }
+
+    /// An upload of this device; another device's does not exist for it.
+    pub(crate) fn find(&self, id: &str, device: &DeviceId) -> Option<Arc<Upload>> {
+        lock(&self.by_id).get(id).filter(|upload| upload.target.device == *device).cloned()
+    }
+
+    /// Whether the device may begin another one. Finished ones that are too many are given back to be removed.
+    pub(crate) fn admit(&self, device: &DeviceId, max: usize) -> Result<Vec<Arc<Upload>>, TooManyUploads> {
+        let mut table = lock(&self.by_id);
+        let of_device = table.values().filter(|upload| upload.target.device == *device);
+        let (mut finished, unfinished): (Vec<_>, Vec<_>) =
+            of_device.cloned().partition(|upload| upload.is_finished());
+        if unfinished.len() >= max {
+            return Err(TooManyUploads { max });
+        }
+        finished.sort_by_key(|upload| upload.touched());
+        finished.truncate((finished.len() + 1).saturating_sub(MAX_REMEMBERED));
+        finished.iter().for_each(|upload| drop(table.remove(&upload.id)));
+        Ok(finished)
+    }
+
+    /// What uploads brought of a pack.
+    pub(crate) fn brought(&self, key: &ObjectKey) -> Vec<ByteRange> {
+        let table = lock(&self.by_id);
+        table.values().filter(|upload| is_of(upload, key)).map(|upload| upload.brought()).collect()
+    }
+
+    pub(crate) fn remove(&self, id: &str) -> Option<Arc<Upload>> {
+        lock(&self.by_id).remove(id)
+    }
+
+    /// Takes out the uploads of a pack that is stored.
+    pub(crate) fn remove_pack(&self, key: &ObjectKey) -> Vec<Arc<Upload>> {
+        let mut table = lock(&self.by_id);
+        let done: Vec<_> = table.values().filter(|upload| is_of(upload, key)).cloned().collect();
+        done.iter().for_each(|upload| drop(table.remove(&upload.id)));
+        done
+    }
+
+    /// Takes out the uploads that nothing came for since `before`.
+    pub(crate) fn expire(&self, before: WallMs) -> Vec<Arc<Upload>> {
+        let mut table = lock(&self.by_id);
+        let old: Vec<_> = table.values().filter(|upload| upload.touched() < before).cloned().collect();
+        old.iter().for_each(|upload| drop(table.remove(&upload.id)));
+        old
+    }
+}
+
+fn is_of(upload: &Upload, key: &ObjectKey) -> bool {
+    let target = &upload.target;
+    (&target.device, &target.camera, target.pack) == (&key.device, &key.camera, key.pack)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use dashvault_disk::OsDisk;
+
+    use super::*;
+
+    fn target(device: &str) -> UploadTarget {
+        UploadTarget {
+            device: device.parse().unwrap(),
+            camera: "front".parse().unwrap(),
+            pack: "20261122-101500_00003".parse().unwrap(),
+            start: 188,
+            length: 1000,
+        }
+    }
+
+    fn key(device: &str) -> ObjectKey {
+        let UploadTarget { device, camera, pack, .. } = target(device);
+        ObjectKey { device, camera, pack }
+    }
+
+    fn upload(folder: &Path, id: &str, device: &str) -> Arc<Upload> {
+        Arc::new(Upload::create(&OsDisk, folder, id.into(), target(device), WallMs(1)).unwrap())
+    }
+
+    #[test]
+    fn an_upload_survives_the_process_with_its_offset() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = upload(folder.path(), "a", "bus");
+        first.set_offset(500, WallMs(2)).unwrap();
+        std::fs::write(folder.path().join("torn"), [0; 5]).unwrap();
+        let table = UploadTable::load(&OsDisk, folder.path(), WallMs(9)).unwrap();
+        let again = table.find("a", &"bus".parse().unwrap()).unwrap();
+        assert_eq!((again.offset(), &again.target), (500, &target("bus")));
+        assert_eq!(table.brought(&key("bus")), [ByteRange::new(188, 688)]);
+        assert!(!folder.path().join("torn").exists());
+    }
+
+    #[test]
+    fn another_devices_upload_does_not_exist() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = UploadTable::default();
+        table.insert(upload(folder.path(), "a", "bus"));
+        assert!(table.find("a", &"truck".parse().unwrap()).is_none());
+        assert!(table.remove_pack(&key("truck")).is_empty());
+        assert_eq!(table.remove_pack(&key("bus")).len(), 1);
+    }
+
+    #[test]
+    fn unfinished_uploads_are_limited_and_finished_ones_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = UploadTable::default();
+        let (one, two) = (upload(folder.path(), "a", "bus"), upload(folder.path(), "b", "bus"));
+        table.insert(one.clone());
+        table.insert(two);
+        let device = "bus".parse().unwrap();
+        assert_eq!(table.admit(&device, 2).unwrap_err(), TooManyUploads { max: 2 });
+        one.set_offset(1000, WallMs(3)).unwrap();
+        assert!(table.admit(&device, 2).unwrap().is_empty());
+        assert!(table.admit(&"truck".parse().unwrap(), 2).is_ok());
+    }
+
+    #[test]
+    fn the_newer_connection_takes_the_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        let upload = upload(folder.path(), "a", "bus");
+        let first = upload.take_over();
+        let second = upload.take_over();
+        assert!(first.over.is_cancelled() && !second.over.is_cancelled());
+        assert!(!upload.has_turn(first.number) && upload.has_turn(second.number));
+    }
+}

@@ -1,0 +1,263 @@
+//! Starting and stopping a whole vault.
+//!
+//! Order at start: lock, key, index, what a crash left (objects without index, open plain packs, upload records),
+//! threads, ports. At the end the other way round.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
+
+use dashvault_base::{Clock, SystemClock};
+use dashvault_disk::{Disk, DiskError, DiskLock, OsDisk};
+use dashvault_media::{PackLimits, SigningKey};
+use dashvault_srt::{Listener, ListenerConfig};
+use tokio::{net::TcpListener, runtime::Handle, task::JoinSet};
+
+use crate::{
+    VaultConfig,
+    archive::{
+        index::{Index, IndexError},
+        objects::{DirStore, ObjectStore},
+        reconcile::{ReconcileError, reconcile},
+    },
+    assembler::finish::Archive,
+    core::{Core, Parts},
+    http, ingest,
+    keys::{self, KeyError},
+    layout::Layout,
+    live_tap::LiveHub,
+    metrics::Metrics,
+    plain,
+    store::{BlockingIndex, ObjectReads, ShardContext, Store, TICK},
+    uploads::UploadTable,
+};
+
+/// A running vault heeds a revocation within this time.
+const REVOCATION_POLL: Duration = Duration::from_millis(500);
+
+/// The vault's entry point.
+#[derive(Debug)]
+pub struct Vault;
+
+/// A vault that serves. Prefer [`RunningVault::shutdown`] to dropping it: a dropped one ends soon, but not yet.
+#[derive(Debug)]
+pub struct RunningVault {
+    http: SocketAddr,
+    srt: SocketAddr,
+    core: Arc<Core>,
+    tasks: JoinSet<()>,
+    readers: Vec<JoinHandle<()>>,
+    lock: DiskLock,
+}
+
+/// Why a vault does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another process serves this data folder.
+    #[error("{} is in use by another vault; stop that one first", .0.display())]
+    InUse(PathBuf),
+    /// A port cannot be bound.
+    #[error("cannot listen on {what} {addr}")]
+    Bind {
+        /// HTTP or SRT.
+        what: &'static str,
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The data folder cannot be used.
+    #[error("data folder cannot be used")]
+    Disk(#[from] DiskError),
+    /// The index cannot be used.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The vault's own key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// What an earlier run left cannot be put in order.
+    #[error("what an earlier run left cannot be put in order")]
+    Recovery(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The system gives no threads.
+    #[error("the system gives no threads")]
+    Threads(#[source] io::Error),
+}
+
+impl Vault {
+    /// Locks the data folder, recovers what a crash left, and serves. Call it within a tokio runtime that outlives
+    /// the vault.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start(config: VaultConfig) -> Result<RunningVault, StartError> {
+        let data = config.data.clone();
+        let (layout, lock, key) = blocking(move || open_folder(data)).await?;
+        let index = Index::open(&layout.index()).await?;
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+        let metrics = Arc::new(Metrics::new());
+        let live = Arc::new(LiveHub::default());
+        let recovery = (config.clone(), layout.clone(), index.clone(), disk.clone(), Arc::new(key));
+        let runtime = Handle::current();
+        let (context, objects) = {
+            let (metrics, live) = (metrics.clone(), live.clone());
+            blocking(move || recover(recovery, runtime, metrics, live)).await?
+        };
+        let (uploads, store) = (context.uploads.clone(), Store::start(&context, config.limits.store_threads));
+        let store = store.map_err(StartError::Threads)?;
+        let (reads, readers) = ObjectReads::start(&objects).map_err(StartError::Threads)?;
+        let clock = Arc::new(SystemClock);
+        let parts = Parts { config, clock, disk, index, store, reads, uploads, metrics, live };
+        let core = Arc::new(Core::new(parts));
+        match listen(&core).await {
+            Ok((http, srt, tasks)) => Ok(RunningVault { http, srt, core, tasks, readers, lock }),
+            Err(error) => {
+                core.store.stop(false).await;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl RunningVault {
+    /// Where HTTP listens.
+    #[must_use]
+    pub const fn http_addr(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where SRT listens.
+    #[must_use]
+    pub const fn srt_addr(&self) -> SocketAddr {
+        self.srt
+    }
+
+    /// Where live views can listen to what comes in.
+    #[must_use]
+    pub fn live(&self) -> &LiveHub {
+        &self.core.live
+    }
+
+    /// Stops. With `graceful`, open sessions are ended, packs of plain publishers sealed and what is complete made
+    /// durable first; without, it stops as a crash would. Returns when every thread has ended and the folder is free.
+    pub async fn shutdown(mut self, graceful: bool) {
+        self.core.stopping.cancel();
+        if graceful {
+            while self.tasks.join_next().await.is_some() {}
+        } else {
+            self.tasks.shutdown().await;
+        }
+        self.core.store.stop(graceful).await;
+        self.core.index.close().await;
+        let Self { core, readers, lock, .. } = self;
+        drop(core);
+        let ended = blocking::<_, StartError>(move || {
+            readers.into_iter().for_each(|thread| drop(thread.join()));
+            drop(lock);
+            Ok(())
+        });
+        let _ = ended.await;
+        tracing::info!(graceful, "vault has stopped");
+    }
+}
+
+/// Runs blocking work of the start or the end, when nothing else waits for the threads it takes.
+async fn blocking<T: Send + 'static, E: From<StartError> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(StartError::Recovery(error.into()).into()),
+    }
+}
+
+fn open_folder(data: PathBuf) -> Result<(Layout, DiskLock, SigningKey), StartError> {
+    let layout = Layout::new(&data);
+    layout.create_root()?;
+    let lock = OsDisk.try_lock(&layout.lock())?.ok_or(StartError::InUse(data))?;
+    let key = keys::load_or_create(&layout.key())?;
+    Ok((layout, lock, key))
+}
+
+type Recovery = (VaultConfig, Layout, Index, Arc<dyn Disk>, Arc<SigningKey>);
+
+/// Puts in order what an earlier run left.
+fn recover(
+    (config, layout, index, disk, key): Recovery,
+    runtime: Handle,
+    metrics: Arc<Metrics>,
+    live: Arc<LiveHub>,
+) -> Result<(ShardContext, Arc<dyn ObjectStore>), StartError> {
+    let objects: Arc<dyn ObjectStore> = Arc::new(DirStore::open(disk.clone(), layout.objects())?);
+    let asked = BlockingIndex { index: index.clone(), runtime: runtime.clone() };
+    let archive = Archive {
+        disk: disk.clone(),
+        objects: objects.clone(),
+        index: Arc::new(asked),
+        clock: Arc::new(SystemClock),
+    };
+    let failed = |error: ReconcileError| StartError::Recovery(error.into());
+    let reconciled = reconcile(&archive, &index, &runtime).map_err(failed)?;
+    let recovered =
+        plain::recover(&archive, &layout, &key).map_err(|error| StartError::Recovery(error.into()))?;
+    tracing::info!(?reconciled, ?recovered, "data folder is in order");
+    let uploads = Arc::new(UploadTable::load(disk.as_ref(), &layout.uploads(), SystemClock.wall())?);
+    let target_90k =
+        u64::try_from(config.limits.pack_duration.as_millis()).unwrap_or(u64::MAX).saturating_mul(90);
+    let pack_limits = PackLimits { target_90k, ..PackLimits::default() };
+    let upload_expiry = config.limits.upload_expiry;
+    let context = ShardContext {
+        archive,
+        index,
+        runtime,
+        layout,
+        uploads,
+        metrics,
+        live,
+        key,
+        pack_limits,
+        upload_expiry,
+    };
+    Ok((context, objects))
+}
+
+/// Binds both ports and starts the tasks.
+async fn listen(core: &Arc<Core>) -> Result<(SocketAddr, SocketAddr, JoinSet<()>), StartError> {
+    let config = &core.config;
+    let unbound = |what, addr| move |source| StartError::Bind { what, addr, source };
+    let http = TcpListener::bind(config.http).await.map_err(unbound("HTTP", config.http))?;
+    let http_addr = http.local_addr().map_err(unbound("HTTP", config.http))?;
+    let srt = Listener::bind(ListenerConfig {
+        addr: config.srt,
+        latency: config.srt_latency,
+        max_connections: config.limits.srt_connections,
+        passphrase: config.srt_passphrase.clone(),
+        allow_plaintext: config.srt_allow_plaintext,
+        ..ListenerConfig::default()
+    });
+    let srt = srt.await.map_err(unbound("SRT", config.srt))?;
+    let srt_addr = srt.local_addr();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(http::server::serve(core.clone(), http));
+    tasks.spawn(ingest::run(core.clone(), srt));
+    tasks.spawn(housekeeping(core.clone()));
+    tasks.spawn(heed_revocations(core.clone()));
+    tracing::info!(%http_addr, %srt_addr, data = %config.data.display(), "vault serves");
+    Ok((http_addr, srt_addr, tasks))
+}
+
+async fn housekeeping(core: Arc<Core>) {
+    while core.stopping.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
+        core.store.tick().await;
+    }
+}
+
+/// Ends what revoked devices are doing. Requests that begin later ask the index themselves.
+async fn heed_revocations(core: Arc<Core>) {
+    while core.stopping.run_until_cancelled(tokio::time::sleep(REVOCATION_POLL)).await.is_some() {
+        if core.gates.is_empty() {
+            continue;
+        }
+        match core.index.revoked_devices().await {
+            Ok(revoked) => core.gates.close(&revoked),
+            Err(error) => tracing::error!(%error, "revocations cannot be read"),
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! A whole vault on loopback ports, driven as recorders, players and liars would drive it.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod announced;
+mod lies;
+mod live;
+mod peers;
+mod plain;
+mod restart;
+mod rig;
+mod speed;
+mod tus;
+mod web;
