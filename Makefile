@@ -3,6 +3,7 @@
 CARGO ?= cargo
 SHELL := bash
 DEMO_ARGS ?=
+BENCH_ARGS ?=
 # Cargo's own directory, wherever the user has put it.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
@@ -18,9 +19,9 @@ demo: setup footage ## Show the promise in a minute (DEMO_ARGS="--seconds 120 --
 
 test: setup-tests footage fmt lint docs deny unit ## Prove it: format, lints, docs, licences, every test
 
-bench: setup-tests footage ## Measure it (release build; prints the table of docs/benchmarks.md)
-	$(CARGO) build --locked --release -p dashvault
-	scripts/benches
+bench: setup-tests ## Measure it (release build; the figures of docs/benchmarks.md; BENCH_ARGS="wire relink")
+	$(CARGO) build --locked --release -p dashvault -p dashvault-proof
+	$(TARGET_DIR)/release/bench $(BENCH_ARGS)
 
 fmt: ## Check the format
 	$(CARGO) fmt --all --check
@@ -40,6 +41,7 @@ deny: ## Licences, sources, duplicates (where cargo-deny is installed)
 	else echo "deny: cargo-deny is not installed, skipped"; fi
 
 unit: ## Every test, by cargo-nextest where it is installed
+	$(CARGO) build --locked --workspace --bins
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then echo "$(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc"; \
 	     $(CARGO) nextest run --locked --workspace && $(CARGO) test --locked --workspace --doc --quiet; \

@@ -26,7 +26,7 @@ use crate::{CloseReason, ConnectError, RejectCode, TS_PAYLOAD_BYTES};
 /// Where the variance stands in a full ACK.
 const ACK_VARIANCE: usize = 24;
 /// Silence after which the link counts as cut: this and some round trips, but at most [`STALL_MOST`].
-const STALL_LEAST: Duration = Duration::from_millis(500);
+const STALL_LEAST: Duration = Duration::from_millis(250);
 /// A listener that has nothing to say sends a keepalive each second.
 const STALL_MOST: Duration = Duration::from_millis(1200);
 /// How often a link that counts as cut is tried with a packet.
