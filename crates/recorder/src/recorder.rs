@@ -260,6 +260,25 @@ impl Conductor {
         StopReport { drained, status: snapshot }
     }
 
+    /// Lets live bring the recordings' ends across; what it has not brought in time is backfill's.
+    async fn end_live(&self, links: Vec<JoinHandle<()>>, limit: Duration) {
+        let deadline = tokio::time::Instant::now() + limit;
+        for (index, mut link) in links.into_iter().enumerate() {
+            if tokio::time::timeout_at(deadline, &mut link).await.is_ok() {
+                continue;
+            }
+            link.abort();
+            // It ends by being cancelled, which is no news.
+            let _ = link.await;
+            if let Some(ledger) = self.shared.book().ledger(index) {
+                ledger.disconnected();
+            }
+            self.shared.governor().sample(Instant::now(), index, None);
+        }
+        self.shared.book().ask_put_off(Instant::now());
+        self.shared.book_news.notify_one();
+    }
+
     /// Returns when every camera's last pack is sealed. The snapshots go on meanwhile.
     async fn join_cameras(&self, stopping: &watch::Sender<bool>) {
         self.cameras.iter().for_each(Camera::ask_stop);

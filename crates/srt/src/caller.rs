@@ -3,11 +3,12 @@
 //! What does not belong here: reconnecting (a new [`Caller`] is a new connection) and what to do with payloads that
 //! find no room; the application decides both.
 //!
-//! Rooms: `session` is the caller without its socket, `driver` moves its datagrams, `pacer` holds the rate, `tail`
-//! finds what was lost last.
+//! Rooms: `session` is the caller without its socket, `driver` moves its datagrams, `outlet` sends them, `pacer` holds
+//! the rate, `tail` finds what was lost last.
 
 mod driver;
 mod error;
+mod outlet;
 mod pacer;
 mod session;
 mod stats;
@@ -27,6 +28,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::{CloseReason, Encryption, SrtUrl, socket};
 use driver::Driver;
+use outlet::Outlet;
 use session::{Ended, Session};
 
 /// How a [`Caller`] connects and sends.
@@ -116,7 +118,8 @@ impl Caller {
         let (closed_in, closed) = watch::channel(None);
         // Made before the handshake, so that a dropped future stops the driver too.
         let mut caller = Self { peer, latency: config.latency, shared: Arc::clone(&shared), closed };
-        tokio::spawn(Driver { socket, shared, closed: closed_in }.run());
+        let outlet = Outlet::new(socket, peer);
+        tokio::spawn(Driver { outlet, shared, closed: closed_in }.run());
         caller.latency = caller.opened().await.map_err(|ended| ended.connect_error(peer, &config))?;
         Ok(caller)
     }
@@ -168,7 +171,7 @@ impl Caller {
         let mut session = self.shared.session();
         session.send(now, payload)?;
         let due = session.next_wake(now);
-        // A wake-up that comes anyway within a millisecond is soon enough.
+        // A wake-up that comes anyway within the timer's resolution is soon enough.
         let wake = due.is_some_and(|due| session.wakes_at.is_none_or(|at| due + driver::PAUSE < at));
         if wake {
             session.wakes_at = due;

@@ -141,34 +141,22 @@ impl Store {
         self.ask(&track, |reply| Command::UploadBegin { id, target, reply }).await?
     }
 
-    /// The upload's offset after everything that earlier connections brought.
-    pub(crate) async fn upload_offset(&self, upload: &Arc<Upload>) -> Result<u64, StoreError> {
-        let upload = upload.clone();
-        self.ask(&track_of(&upload), |reply| Command::UploadOffset { upload, reply }).await
-    }
-
     /// Hands over bytes at the upload's offset; the answer says the offset after them. Waits only for room.
     pub(crate) async fn write_upload(
         &self,
         upload: &Arc<Upload>,
-        turn: u64,
         data: Vec<Bytes>,
     ) -> Result<oneshot::Receiver<Result<u64, StoreError>>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let command = Command::UploadWrite { upload: upload.clone(), turn, data, reply };
+        let command = Command::UploadWrite { upload: upload.clone(), data, reply };
         self.send(&track_of(upload), command).await?;
         Ok(answer)
     }
 
     /// Moves an upload back to an earlier offset: what came since then was corrupted on its way.
-    pub(crate) async fn rewind_upload(
-        &self,
-        upload: &Arc<Upload>,
-        turn: u64,
-        offset: u64,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn rewind_upload(&self, upload: &Arc<Upload>, offset: u64) -> Result<(), StoreError> {
         let upload = upload.clone();
-        self.ask(&track_of(&upload), |reply| Command::UploadRewind { upload, turn, offset, reply }).await?
+        self.ask(&track_of(&upload), |reply| Command::UploadRewind { upload, offset, reply }).await?
     }
 
     /// Forgets an upload that was taken out of the table.
@@ -258,7 +246,11 @@ impl Store {
         }
         let mut standings = Vec::with_capacity(answers.len());
         for answer in answers {
-            standings.push(answer.await.map_err(|_| StoreError::Stopped)??);
+            standings.push(match answer.await.map_err(|_| StoreError::Stopped)? {
+                Ok(standing) => standing,
+                Err(StoreError::Stopped) => return Err(StoreError::Stopped),
+                Err(error) => ask_later(device, &error),
+            });
         }
         Ok(standings)
     }
@@ -302,6 +294,14 @@ impl std::fmt::Debug for Store {
 
 fn track_of(upload: &Upload) -> Track {
     Track { device: upload.target.device.clone(), camera: upload.target.camera.clone() }
+}
+
+/// One pack's trouble must not hold up the others: nothing is wanted of it now, and it is to be announced again.
+fn ask_later(device: &DeviceId, error: &StoreError) -> Standing {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let text: Vec<String> = causes.map(ToString::to_string).collect();
+    tracing::error!(%device, error = text.join(": "), "announced pack cannot be taken up now");
+    Standing::Says(PackStatus::Assembling { known: 0, want: Vec::new(), requested: false })
 }
 
 fn is_wanting(standing: &Standing) -> bool {

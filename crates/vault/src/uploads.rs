@@ -17,6 +17,7 @@ use dashvault_base::{CameraName, DeviceId, PackId, WallMs};
 use dashvault_disk::{Disk, DiskError, DiskFile, OpenMode};
 use dashvault_wire::ByteRange;
 use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::objects::ObjectKey;
@@ -44,18 +45,19 @@ pub(crate) struct Upload {
     pub(crate) target: UploadTarget,
     offset: AtomicU64,
     touched: AtomicI64,
-    turn: Mutex<Turn>,
+    /// Of the newest connection that wants to write.
+    newest: Mutex<CancellationToken>,
+    turn: Arc<tokio::sync::Mutex<()>>,
     record: Arc<dyn DiskFile>,
     path: PathBuf,
 }
 
-/// The connection that may write now.
-#[derive(Debug, Clone, Default)]
+/// The right to write an upload, until it is dropped.
+#[derive(Debug)]
 pub(crate) struct Turn {
-    /// Grows with each connection that takes over.
-    pub(crate) number: u64,
-    /// Cancelled when another one takes over.
+    /// Cancelled when a newer connection wants the turn: finish what came, then drop it.
     pub(crate) over: CancellationToken,
+    _held: OwnedMutexGuard<()>,
 }
 
 /// The device has too many unfinished uploads.
@@ -109,7 +111,8 @@ impl Upload {
             target,
             offset: AtomicU64::new(offset),
             touched: AtomicI64::new(now.0),
-            turn: Mutex::default(),
+            newest: Mutex::default(),
+            turn: Arc::default(),
             record,
             path,
         }
@@ -137,17 +140,16 @@ impl Upload {
         WallMs(self.touched.load(Ordering::Acquire))
     }
 
-    /// Takes the turn from whoever has it: that connection is told to stop.
-    pub(crate) fn take_over(&self) -> Turn {
-        let mut turn = lock(&self.turn);
-        turn.over.cancel();
-        *turn = Turn { number: turn.number + 1, over: CancellationToken::new() };
-        turn.clone()
-    }
-
-    /// Whether the connection with this turn may still write.
-    pub(crate) fn has_turn(&self, number: u64) -> bool {
-        lock(&self.turn).number == number
+    /// Takes the turn. Whoever has it is told to stop; all it brought is written on return. `None` when a yet newer
+    /// connection wants it.
+    ///
+    /// # Cancel safety
+    /// The turn is not taken when the future is dropped, but the one before ends all the same.
+    pub(crate) async fn take_turn(&self) -> Option<Turn> {
+        let over = CancellationToken::new();
+        std::mem::replace(&mut *lock(&self.newest), over.clone()).cancel();
+        let _held = self.turn.clone().lock_owned().await;
+        (!over.is_cancelled()).then_some(Turn { over, _held })
     }
 
     /// The bytes of the pack that it brought so far.
@@ -307,13 +309,27 @@ mod tests {
         assert!(table.admit(&"truck".parse().unwrap(), 2).is_ok());
     }
 
-    #[test]
-    fn the_newer_connection_takes_the_turn() {
+    #[tokio::test]
+    async fn the_newest_connection_gets_the_turn_once_the_one_before_is_done() {
         let folder = tempfile::tempdir().unwrap();
         let upload = upload(folder.path(), "a", "bus");
-        let first = upload.take_over();
-        let second = upload.take_over();
-        assert!(first.over.is_cancelled() && !second.over.is_cancelled());
-        assert!(!upload.has_turn(first.number) && upload.has_turn(second.number));
+        let first = upload.take_turn().await.unwrap();
+        let mut second = std::pin::pin!(upload.take_turn());
+        let pending = tokio::select! {
+            biased;
+            _ = second.as_mut() => false,
+            () = std::future::ready(()) => true,
+        };
+        assert!(pending && first.over.is_cancelled());
+        let mut third = std::pin::pin!(upload.take_turn());
+        let still_pending = tokio::select! {
+            biased;
+            _ = third.as_mut() => false,
+            () = std::future::ready(()) => true,
+        };
+        assert!(still_pending);
+        drop(first);
+        assert!(second.await.is_none(), "a yet newer one wants it");
+        assert!(third.await.is_some());
     }
 }

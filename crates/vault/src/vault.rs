@@ -10,6 +10,7 @@ use dashvault_disk::{Disk, DiskError, DiskLock, OsDisk};
 use dashvault_media::{PackLimits, SigningKey};
 use dashvault_srt::{Listener, ListenerConfig};
 use tokio::{net::TcpListener, runtime::Handle, task::JoinSet};
+use tokio_util::sync::DropGuard;
 
 use crate::{
     VaultConfig,
@@ -33,6 +34,9 @@ use crate::{
 /// A running vault heeds a revocation within this time.
 const REVOCATION_POLL: Duration = Duration::from_millis(500);
 
+const LOCK_TRIES: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
 /// The vault's entry point.
 #[derive(Debug)]
 pub struct Vault;
@@ -46,6 +50,8 @@ pub struct RunningVault {
     tasks: JoinSet<()>,
     readers: Vec<JoinHandle<()>>,
     lock: DiskLock,
+    /// Tells connections and sessions to end when the vault is dropped.
+    _stop_on_drop: DropGuard,
 }
 
 /// Why a vault does not start.
@@ -107,7 +113,10 @@ impl Vault {
         let parts = Parts { config, clock, disk, index, store, reads, uploads, metrics, live };
         let core = Arc::new(Core::new(parts));
         match listen(&core).await {
-            Ok((http, srt, tasks)) => Ok(RunningVault { http, srt, core, tasks, readers, lock }),
+            Ok((http, srt, tasks)) => {
+                let _stop_on_drop = core.stopping.clone().drop_guard();
+                Ok(RunningVault { http, srt, core, tasks, readers, lock, _stop_on_drop })
+            }
             Err(error) => {
                 core.store.stop(false).await;
                 Err(error)
@@ -171,9 +180,21 @@ async fn blocking<T: Send + 'static, E: From<StartError> + Send + 'static>(
 fn open_folder(data: PathBuf) -> Result<(Layout, DiskLock, SigningKey), StartError> {
     let layout = Layout::new(&data);
     layout.create_root()?;
-    let lock = OsDisk.try_lock(&layout.lock())?.ok_or(StartError::InUse(data))?;
+    let lock = lock(&layout)?.ok_or(StartError::InUse(data))?;
     let key = keys::load_or_create(&layout.key())?;
     Ok((layout, lock, key))
+}
+
+/// Takes the folder's lock. A process that was forked a moment ago by another thread of ours holds a copy of an old
+/// lock until it executes its program, so a held lock is tried again for a moment.
+fn lock(layout: &Layout) -> Result<Option<DiskLock>, DiskError> {
+    for _ in 0..LOCK_TRIES {
+        if let Some(lock) = OsDisk.try_lock(&layout.lock())? {
+            return Ok(Some(lock));
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    OsDisk.try_lock(&layout.lock())
 }
 
 type Recovery = (VaultConfig, Layout, Index, Arc<dyn Disk>, Arc<SigningKey>);

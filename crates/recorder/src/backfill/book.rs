@@ -284,6 +284,13 @@ impl Book {
         self.hurried = true;
     }
 
+    /// Live will bring nothing more: what was put off is asked about now.
+    pub(crate) fn ask_put_off(&mut self, now: Instant) {
+        for entry in self.packs.values_mut().filter(|entry| entry.refused.is_none()) {
+            entry.ask_at = entry.ask_at.map(|at| at.min(now));
+        }
+    }
+
     /// One camera's live account, for the live link to keep.
     pub(crate) fn ledger(&mut self, camera: usize) -> Option<&mut LiveLedger> {
         self.ledgers.get_mut(camera)

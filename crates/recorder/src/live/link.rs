@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! Waiting ─recording─► Connecting ─► Connected ─┬─ recording over ─► linger ─► Waiting
-//!     ▲                  │  ▲                   ├─ closed, or nothing acknowledged for 2 s ─► Connecting, at once
-//!     └── pause ◄─ refused  └─ no answer: again └─ nothing acknowledged for 250 ms ─► Doubtful
-//! Doubtful: nothing is sent; soon a second connection is tried. What comes first wins: an acknowledgement on the old one,
-//! or the new one, which begins at the open segment and leaves the old one's unacknowledged rest to backfill.
+//!     ▲                  │  ▲                   ├─ closed, or no sign of life for 2 s ─► Connecting, at once
+//!     └── pause ◄─ refused  └─ no answer: again └─ no sign of life for 180 ms ─► Doubtful
+//! Doubtful: nothing is sent; soon a second connection is tried. What comes first wins: a sign of life on the old one, or
+//! the new one, which begins at the open segment and leaves the old one's unacknowledged rest to backfill.
 //! ```
 //! Belongs here: the driver of that. Not here: what is sent (`ring`), what arrived (`ledger`), SRT (`dashvault-srt`).
 //!
@@ -37,11 +37,13 @@ use crate::target::SrtTarget;
 
 /// How often a connection's counters are looked at.
 const TICK: Duration = Duration::from_millis(100);
-/// Nothing acknowledged for so long, with data outstanding: the link is dead.
+/// Nothing heard from the peer for so long, with data outstanding: the link is dead.
 const DEAD_AFTER: Duration = Duration::from_secs(2);
-/// Nothing acknowledged for so long: nothing more is sent until something is, or the link is dead. What goes into a dead
-/// link crosses the network twice.
-const DOUBTFUL_AFTER: Duration = Duration::from_millis(250);
+/// Nothing acknowledged for so long, although the peer is heard: it does not hear us.
+const STUCK_AFTER: Duration = Duration::from_secs(5);
+/// Nothing heard for so long: nothing more is sent until something is, or the link is dead. What goes into a dead link
+/// crosses the network twice.
+const DOUBTFUL_AFTER: Duration = Duration::from_millis(180);
 /// After so much more of it a second connection is tried.
 const REDIAL_AFTER: Duration = Duration::from_millis(250);
 /// A payload that is not full waits so long for more.
@@ -249,7 +251,7 @@ enum End {
     Closed(CloseReason),
     /// Nothing was acknowledged for this long.
     Dead(Duration),
-    /// While nothing was acknowledged, a new connection came about.
+    /// While there was no sign of life, a new connection came about.
     Replaced(Caller),
 }
 
@@ -257,7 +259,9 @@ impl End {
     fn trouble(&self) -> Option<String> {
         match self {
             Self::Recording => None,
-            Self::Replaced(_) => Some("nothing was acknowledged; a new connection was".to_owned()),
+            Self::Replaced(_) => {
+                Some("there was no sign of life; a new connection took its place".to_owned())
+            }
             Self::Closed(reason) => Some(format!("connection closed: {reason}")),
             Self::Dead(silence) => Some(format!("nothing was acknowledged for {} ms", silence.as_millis())),
         }
@@ -279,9 +283,11 @@ struct Session<'a> {
     handed: u64,
     began: Instant,
     next_tick: Instant,
+    /// When the peer was last heard, or nothing was outstanding.
+    heard: Instant,
     /// When something was last acknowledged, or nothing was outstanding.
-    alive: Instant,
-    /// Nothing was acknowledged for too long to go on sending.
+    moved: Instant,
+    /// Nothing was heard for too long to go on sending.
     doubtful: bool,
     /// The second connection under way.
     dialling: Option<Dialling>,
@@ -310,7 +316,8 @@ impl<'a> Session<'a> {
             handed: 0,
             began: now,
             next_tick: now + TICK,
-            alive: now,
+            heard: now,
+            moved: now,
             doubtful: false,
             dialling: None,
             redial,
@@ -370,6 +377,7 @@ impl<'a> Session<'a> {
     }
 
     async fn wait_for_a_sign(&mut self) -> Result<(), End> {
+        let dials = self.dialling.is_some();
         let dialled = async {
             match &mut self.dialling {
                 Some(dialling) => dialling.await,
@@ -378,7 +386,8 @@ impl<'a> Session<'a> {
         };
         tokio::select! {
             () = tokio::time::sleep_until(self.next_tick.into()) => self.tick(),
-            reason = self.caller.closed() => Err(End::Closed(reason)),
+            // The peer closes the old connection for the new one, perhaps before we hear of the new one.
+            reason = self.caller.closed(), if !dials => Err(End::Closed(reason)),
             dialled = dialled => {
                 self.dialling = None;
                 dialled.map_or(Ok(()), |caller| Err(End::Replaced(caller)))
@@ -443,12 +452,17 @@ impl<'a> Session<'a> {
         let now = Instant::now();
         self.next_tick = now + TICK;
         let stats = self.caller.stats();
-        if stats.buffered_bytes == 0 || stats.acked_bytes > self.last.acked_bytes {
-            self.alive = now;
+        let idle = stats.buffered_bytes == 0;
+        if idle || stats.wire_received_bytes > self.last.wire_received_bytes {
+            self.heard = now;
+        }
+        if idle || stats.acked_bytes > self.last.acked_bytes {
+            self.moved = now;
         }
         self.account(now, &stats);
         let rtt = Duration::from_micros(stats.rtt_us);
-        let silence = now.saturating_duration_since(self.alive);
+        let silence = now.saturating_duration_since(self.heard);
+        let stuck = now.saturating_duration_since(self.moved);
         self.doubtful = silence > DOUBTFUL_AFTER.max(rtt * 3);
         if !self.doubtful {
             self.dialling = None;
@@ -465,8 +479,17 @@ impl<'a> Session<'a> {
             // Looks closer while it may be that the link is going.
             self.next_tick = now + TICK / 2;
         }
+        tracing::trace!(camera = %self.camera().name, rtt_us = stats.rtt_us, oldest = ?stats.buffered, ?silence,
+            buffered = stats.buffered_bytes, received = stats.delivery_bytes_per_second, limit = self.limit,
+            sent = stats.sent_bytes - self.last.sent_bytes.min(stats.sent_bytes),
+            retransmitted = stats.retransmitted_bytes - self.last.retransmitted_bytes.min(stats.retransmitted_bytes),
+            "live tick");
         self.last = stats;
-        if silence > DEAD_AFTER.max(rtt * 4) { Err(End::Dead(silence)) } else { Ok(()) }
+        if silence > DEAD_AFTER.max(rtt * 4) || stuck > STUCK_AFTER.max(rtt * 8) {
+            Err(End::Dead(stuck))
+        } else {
+            Ok(())
+        }
     }
 
     /// What the link feels; not while it is silent, which is no congestion.

@@ -20,6 +20,8 @@ const QUEUE: Duration = Duration::from_millis(120);
 const SPAN: Duration = Duration::from_secs(15);
 /// Growth a second while no queue is felt.
 const GROWTH: f64 = 3.0;
+/// What is left after a second of a rate that was received.
+const FADE: f64 = 0.3;
 /// The share of what arrives that is sent while the queue drains.
 const DRAIN: f64 = 0.85;
 
@@ -31,27 +33,41 @@ pub(super) struct Pace {
     least_before: Duration,
     span_began: Instant,
     updated: Instant,
+    rtt: Duration,
+    received: f64,
 }
 
 impl Pace {
     pub(super) const fn new(now: Instant) -> Self {
-        Self { limit: None, least: Duration::MAX, least_before: Duration::MAX, span_began: now, updated: now }
+        Self {
+            limit: None,
+            least: Duration::MAX,
+            least_before: Duration::MAX,
+            span_began: now,
+            updated: now,
+            rtt: Duration::ZERO,
+            received: 0.0,
+        }
     }
 
     /// Takes the round trip and what the peer says it receives, in bytes a second; gives the limit.
+    ///
+    /// The age of the oldest packet is no sign of a queue in the network: under a limit, packets wait here.
     pub(super) fn update(&mut self, now: Instant, rtt: Duration, received: u64) -> u64 {
         let passed = now.saturating_duration_since(self.updated);
         self.updated = now;
         self.learn(now, rtt);
         let base = self.least.min(self.least_before);
         #[expect(clippy::cast_precision_loss, reason = "a rate")]
-        let received = received as f64;
-        let felt = rtt > base.saturating_add(base.max(QUEUE));
+        let received = self.most_received(passed, received as f64);
+        // The round trip is smoothed: one that falls tells of a queue that drains, one that stays the same is an old one.
+        let before = std::mem::replace(&mut self.rtt, rtt);
+        let felt = rtt > before && rtt > base.saturating_add(base.max(QUEUE));
         self.limit = match self.limit {
             // While there is a queue, what is received is what the link can carry.
             _ if felt && received > 0.0 => Some(received * DRAIN),
-            Some(limit) if !felt => Some(limit * GROWTH.powf(passed.as_secs_f64())),
-            limit => limit,
+            Some(limit) => Some(limit * GROWTH.powf(passed.as_secs_f64())),
+            None => None,
         };
         self.limit =
             self.limit.map(|limit| limit.max(MIN_BYTES_PER_S)).filter(|limit| *limit < lifted_at(received));
@@ -61,6 +77,13 @@ impl Pace {
             reason = "between 24,000 and 12,500,000"
         )]
         self.limit.map_or(UNLIMITED_BYTES_PER_S, |limit| limit as u64)
+    }
+
+    /// What was received lately. It falls slowly: what is received of a stream that is held back says little of what the
+    /// link can carry.
+    fn most_received(&mut self, passed: Duration, received: f64) -> f64 {
+        self.received = received.max(self.received * FADE.powf(passed.as_secs_f64()));
+        self.received
     }
 
     fn learn(&mut self, now: Instant, rtt: Duration) {
@@ -128,6 +151,17 @@ mod tests {
             assert!(link.sent > 0.6 * capacity.min(500e3) * f64::from(seconds), "{capacity}: {}", link.sent);
         }
         assert!(limit > 500_000, "{limit}");
+    }
+
+    #[test]
+    fn a_backlog_of_our_own_is_sent_as_fast_as_the_link_can() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        // The link is fast again; what waits is old all the same.
+        let limits = (1..50).map(|tick| {
+            pace.update(start + TICK * tick, Duration::from_millis(10), Duration::from_secs(4), 100_000)
+        });
+        assert!(limits.skip(10).max().unwrap() > 200_000);
     }
 
     #[test]

@@ -31,6 +31,9 @@ mod live;
 /// Packs of one camera that are kept in memory; the least recently announced is forgotten (its part stays).
 const MAX_PARTS: usize = 256;
 
+/// Announced segments of one camera that are kept in memory, in all its packs.
+const MAX_SEGMENTS_IN_MEMORY: usize = 100_000;
+
 /// One camera of one recorder.
 pub(crate) struct Camera {
     archive: Archive,
@@ -197,17 +200,22 @@ impl Camera {
     }
 
     fn open_part(&mut self, announced: &PackAnnounce) -> Result<(), CameraError> {
-        if self.parts.len() >= MAX_PARTS {
-            let oldest = self.parts.iter().min_by_key(|(_, tracked)| tracked.last_use).map(|(id, _)| *id);
-            if let Some(id) = oldest {
-                self.parts.remove(&id);
-                self.waiting.retain(|_, (pack, _)| *pack != id);
-            }
-        }
+        self.forget_oldest_beyond_limits(announced.segments.len());
         let path = self.layout.part(&self.device, &self.camera, announced.pack);
-        let part = Part::open(self.archive.disk.as_ref(), path, announced.start_wall)?;
+        let part = Part::open(self.archive.disk.as_ref(), path)?;
         self.parts.insert(announced.pack, Tracked { part, last_use: self.uses });
         Ok(())
+    }
+
+    /// Keeps memory bounded. A forgotten pack loses nothing but the time to hash its part again.
+    fn forget_oldest_beyond_limits(&mut self, coming: usize) {
+        let mut held: usize = self.parts.values().map(|tracked| tracked.part.assembly.known()).sum();
+        while self.parts.len() >= MAX_PARTS || held + coming > MAX_SEGMENTS_IN_MEMORY {
+            let oldest = self.parts.iter().min_by_key(|(_, tracked)| tracked.last_use).map(|(id, _)| *id);
+            let Some(id) = oldest else { return };
+            held -= self.parts.remove(&id).map_or(0, |tracked| tracked.part.assembly.known());
+            self.waiting.retain(|_, (pack, _)| *pack != id);
+        }
     }
 
     fn finish_if_complete(&mut self, id: PackId, outcome: &mut Outcome) -> bool {

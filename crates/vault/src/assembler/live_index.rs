@@ -14,6 +14,10 @@ use dashvault_wire::ByteRange;
 /// PTS has 33 bits on the wire; the two sides may have unwrapped it differently.
 const PTS_MASK: i64 = (1 << 33) - 1;
 
+/// Live segments of one camera that are kept in memory. What is beyond stays on the disk and is not found; only a
+/// stream with absurdly short segments gets there.
+const MAX_SEGMENTS: usize = 200_000;
+
 /// One scratch file of one camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ScratchId(pub(crate) u64);
@@ -85,6 +89,9 @@ impl LiveIndex {
         let Some(entries) = self.scratches.get_mut(&id) else { return };
         entries.open = None;
         entries.unsettled += usize::from(!segment.settled);
+        if self.by_content.len() >= MAX_SEGMENTS {
+            return;
+        }
         entries.segments.push(segment);
         if let Ok(len) = u32::try_from(segment.range.len()) {
             self.by_content.insert((len, segment.hash), Place { scratch: id, range: segment.range });

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use dashvault_base::{ContentHash, WallMs};
+use dashvault_base::ContentHash;
 use dashvault_disk::{Disk, DiskError, DiskFile, OpenMode};
 use dashvault_wire::ByteRange;
 
@@ -22,8 +22,6 @@ pub(crate) const PIECE_BYTES: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) assembly: Assembly,
-    /// Wall time of the pack's first byte, as announced.
-    pub(crate) start_wall: WallMs,
     file: Arc<dyn DiskFile>,
     path: PathBuf,
     /// How long the file was when it was opened: bytes of an earlier run.
@@ -41,10 +39,10 @@ pub(crate) struct Judged {
 
 impl Part {
     /// Opens the part, or begins one. Its folder exists.
-    pub(crate) fn open(disk: &dyn Disk, path: PathBuf, start_wall: WallMs) -> Result<Self, DiskError> {
+    pub(crate) fn open(disk: &dyn Disk, path: PathBuf) -> Result<Self, DiskError> {
         let file = disk.open(&path, OpenMode::Create)?;
         let earlier_bytes = file.len()?;
-        Ok(Self { assembly: Assembly::default(), start_wall, file, path, earlier_bytes })
+        Ok(Self { assembly: Assembly::default(), file, path, earlier_bytes })
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -58,6 +58,11 @@ impl Refusal {
         Self::new(400, "cut-off", "body ended too early", detail)
     }
 
+    pub(crate) fn taken_over() -> Self {
+        let detail = "ask for the offset and go on there, if this connection is the one to go on";
+        Self::new(409, "taken-over", "another connection writes this upload", detail)
+    }
+
     pub(crate) fn not_found(what: &'static str) -> Self {
         Self::new(404, "not-found", "not found", format!("there is no such {what}"))
     }
@@ -154,12 +159,9 @@ impl From<StoreError> for Refusal {
         let detail = error.to_string();
         match error {
             error if error.is_full() => Self::full(),
-            StoreError::TakenOver => {
-                Self::new(409, "taken-over", "another connection writes this upload", detail)
-            }
             StoreError::Gone => Self::new(410, "gone", "upload has ended", detail),
             StoreError::Camera(CameraError::UnknownPack(_)) => {
-                Self::new(409, "unknown-pack", "pack is not being assembled", detail)
+                Self::new(404, "unknown-pack", "pack is not being assembled", detail)
             }
             StoreError::Camera(CameraError::OutsidePack { .. }) => {
                 Self::new(400, "outside-pack", "no announced segment has these bytes", detail)

@@ -32,7 +32,7 @@ mod receive;
 use headers::{
     EXTENSIONS, OFFSET_TYPE, TUS_VERSION, UPLOAD_EXPIRES, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_OFFSET,
 };
-use receive::{Received, receive};
+use receive::{Received, Receiver};
 
 /// The longest upload taken: more than any pack has.
 const MAX_LENGTH: u64 = 64 << 30;
@@ -85,7 +85,7 @@ pub(super) async fn delete(
     answer(&core, delete_upload(&core, &id, &headers).await)
 }
 
-async fn create_upload(core: &Core, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
+async fn create_upload(core: &Arc<Core>, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
     headers::check_version(headers)?;
     let device = auth::bearer(&core.index, headers).await?;
     let length = headers::number(headers, &UPLOAD_LENGTH)?.ok_or_else(|| {
@@ -117,9 +117,9 @@ async fn create_upload(core: &Core, headers: &HeaderMap, body: Body) -> Result<R
 async fn head_upload(core: &Core, id: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
     headers::check_version(headers)?;
     let (_, upload) = find(core, id, headers).await?;
-    upload.take_over();
-    core.store.upload_offset(&upload).await?;
+    let turn = upload.take_turn().await.ok_or_else(Refusal::taken_over)?;
     let mut response = describe(core, &upload, StatusCode::OK);
+    drop(turn);
     let target = &upload.target;
     let PackTarget { camera, pack, start } =
         PackTarget { camera: target.camera.clone(), pack: target.pack, start: target.start };
@@ -131,7 +131,12 @@ async fn head_upload(core: &Core, id: &str, headers: &HeaderMap) -> Result<Respo
     Ok(response)
 }
 
-async fn patch_upload(core: &Core, id: &str, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
+async fn patch_upload(
+    core: &Arc<Core>,
+    id: &str,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
     headers::check_version(headers)?;
     if headers::content_type(headers) != Some(OFFSET_TYPE) {
         let detail = format!("Content-Type must be {OFFSET_TYPE}");
@@ -147,7 +152,7 @@ async fn patch_upload(core: &Core, id: &str, headers: &HeaderMap, body: Body) ->
 async fn delete_upload(core: &Core, id: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
     headers::check_version(headers)?;
     let (_, upload) = find(core, id, headers).await?;
-    upload.take_over();
+    let _turn = upload.take_turn().await.ok_or_else(Refusal::taken_over)?;
     core.uploads.remove(id);
     core.store.end_upload(upload).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -155,16 +160,16 @@ async fn delete_upload(core: &Core, id: &str, headers: &HeaderMap) -> Result<Res
 
 /// Takes the turn, checks the offset, takes the body.
 async fn receive_body(
-    core: &Core,
+    core: &Arc<Core>,
     device: &Device,
     upload: &Arc<Upload>,
     offset: u64,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<(), Refusal> {
-    let expected = checksum::expected(headers)?;
-    let turn = upload.take_over();
-    let at = core.store.upload_offset(upload).await?;
+    let checksum = checksum::expected(headers)?;
+    let turn = upload.take_turn().await.ok_or_else(Refusal::taken_over)?;
+    let at = upload.offset();
     if at != offset {
         let detail = format!("the upload is at {at}, not at {offset}");
         return Err(Refusal::new(409, "offset", "Upload-Offset is not the upload's", detail)
@@ -176,17 +181,13 @@ async fn receive_body(
     }
     check_room(core).await?;
     let gate = core.gates.enter(&device.id);
-    let received = tokio::select! {
-        received = receive(core, upload, &turn, left, expected, body) => received?,
-        () = turn.over.cancelled() => return Err(StoreError::TakenOver.into()),
-        () = gate.cancelled() => return Err(auth::AuthError::Revoked(device.id.clone()).into()),
-        () = core.stopping.cancelled() => return Err(StoreError::Stopped.into()),
-    };
-    match received {
+    let receiver = Receiver { core: core.clone(), upload: upload.clone(), turn, gate };
+    // On a task of its own, so that what came is written even when the connection dies and this future with it.
+    let received = tokio::spawn(receiver.run(body, checksum)).await;
+    match received.map_err(|_| StoreError::Stopped)?? {
         Received::All => Ok(()),
         Received::PastLength => Err(past_length(upload)),
         Received::WrongChecksum => {
-            core.store.rewind_upload(upload, turn.number, offset).await?;
             let detail = "the body was changed on its way; nothing of it is kept, send it again";
             Err(Refusal::new(460, "checksum", "checksum does not match", detail))
         }

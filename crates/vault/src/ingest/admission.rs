@@ -10,7 +10,7 @@ use crate::{
     archive::index::{DeviceRow, IndexError, RecordingKind},
     auth::{self, AuthError},
     core::Core,
-    store::{SessionHandle, SessionKind, StoreError, Track},
+    store::{ReadError, SessionHandle, SessionKind, StoreError, Track},
 };
 
 /// A publisher that is turned away.
@@ -40,6 +40,10 @@ pub(super) enum Why {
     Index(#[from] IndexError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the disk is almost full")]
+    NoRoom,
+    #[error(transparent)]
+    Read(#[from] ReadError),
 }
 
 /// A publisher that may come in.
@@ -52,9 +56,7 @@ pub(super) struct Admitted {
 /// Checks everything that can be checked before the handshake ends (the passphrase is checked after it).
 pub(super) async fn admit(core: &Core, feeders: &Feeders, request: &Request) -> Result<Admitted, Refused> {
     let text = request.stream_id();
-    // What does not parse may hold a secret anywhere: only its beginning is shown.
-    let cut = || text.chars().take(24).filter(|c| !c.is_control()).collect::<String>();
-    let id = StreamId::parse(text).map_err(|error| refuse(error.into(), cut()))?;
+    let id = StreamId::parse(text).map_err(|error| refuse(error.into(), without_secrets(text)))?;
     let shown = format!("{id:?}");
     match check(core, feeders, &id).await {
         Ok(session) => Ok(Admitted { session, shown }),
@@ -84,6 +86,10 @@ async fn check(core: &Core, feeders: &Feeders, id: &StreamId) -> Result<SessionH
     auth::publisher(&core.index, id, core.config.allow_anonymous).await?;
     if id.credential == Credential::Anonymous {
         core.index.add_device(&stranger(core, id)).await?;
+    }
+    let free = core.reads.free_bytes(core.disk.clone(), core.config.data.clone()).await?;
+    if free.is_some_and(|free| free < core.config.limits.reserve_bytes) {
+        return Err(Why::NoRoom);
     }
     core.touch(&id.device).await?;
     let (kind, wanted) = match id.credential {
@@ -119,6 +125,15 @@ fn stranger(core: &Core, id: &StreamId) -> DeviceRow {
     }
 }
 
+/// What may be shown of a text that does not parse: credentials come after the path.
+fn without_secrets(text: &str) -> String {
+    let path = match text.strip_prefix("#!::") {
+        Some(_) => "#!::…".to_owned(),
+        None => text.splitn(3, ':').take(2).collect::<Vec<_>>().join(":"),
+    };
+    path.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
 fn refuse(why: Why, shown: String) -> Refused {
     let (reason, code) = match &why {
         Why::StreamId(StreamIdError::Mode(_)) => (RejectReason::BadMode, "bad-mode"),
@@ -129,10 +144,29 @@ fn refuse(why: Why, shown: String) -> Refused {
             (RejectReason::Forbidden, "forbidden")
         }
         Why::Fed(_) | Why::OtherKind(_) => (RejectReason::Conflict, "conflict"),
+        Why::NoRoom => (RejectReason::Http(507), "disk-full"),
         Why::Store(error) if error.is_full() => (RejectReason::Http(507), "disk-full"),
-        Why::Auth(AuthError::Index(_)) | Why::Index(_) | Why::Store(_) => {
+        Why::Auth(AuthError::Index(_)) | Why::Index(_) | Why::Store(_) | Why::Read(_) => {
             (RejectReason::Unavailable, "unavailable")
         }
     };
     Refused { reason, code, shown, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_logged_of_a_broken_stream_id_has_no_credentials() {
+        for text in [
+            "publish:bus/20261122:bus:secret",
+            "publish::bus:secret",
+            "#!::m=publish,r=x,u=bus,s=secret",
+            "publish:bus/x:secret",
+        ] {
+            assert!(!without_secrets(text).contains("secret"), "{text}");
+        }
+        assert_eq!(without_secrets("publish:bus/x:u:p"), "publish:bus/x");
+    }
 }

@@ -30,19 +30,13 @@ pub(super) enum Command {
         target: UploadTarget,
         reply: oneshot::Sender<Result<Arc<Upload>, StoreError>>,
     },
-    UploadOffset {
-        upload: Arc<Upload>,
-        reply: oneshot::Sender<u64>,
-    },
     UploadWrite {
         upload: Arc<Upload>,
-        turn: u64,
         data: Vec<Bytes>,
         reply: oneshot::Sender<Result<u64, StoreError>>,
     },
     UploadRewind {
         upload: Arc<Upload>,
-        turn: u64,
         offset: u64,
         reply: oneshot::Sender<Result<(), StoreError>>,
     },

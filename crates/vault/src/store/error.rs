@@ -13,9 +13,6 @@ pub(crate) enum StoreError {
     /// The vault is stopping.
     #[error("the vault is stopping")]
     Stopped,
-    /// Another connection writes this upload now.
-    #[error("another connection has taken over this upload")]
-    TakenOver,
     /// The upload was ended, or its pack is stored.
     #[error("the upload has ended; announce the pack again")]
     Gone,

@@ -126,12 +126,11 @@ impl Shard {
                 drop(reply.send(standing.and_then(|pack| self.announce(&track, &keys, pack))));
             }
             Command::UploadBegin { id, target, reply } => drop(reply.send(self.upload_begin(id, target))),
-            Command::UploadOffset { upload, reply } => drop(reply.send(upload.offset())),
-            Command::UploadWrite { upload, turn, data, reply } => {
-                drop(reply.send(self.upload_write(&upload, turn, &data)));
+            Command::UploadWrite { upload, data, reply } => {
+                drop(reply.send(self.upload_write(&upload, &data)));
             }
-            Command::UploadRewind { upload, turn, offset, reply } => {
-                drop(reply.send(self.upload_rewind(&upload, turn, offset)));
+            Command::UploadRewind { upload, offset, reply } => {
+                drop(reply.send(self.upload_rewind(&upload, offset)));
             }
             Command::UploadEnd { upload } => self.upload_end(&upload),
             Command::LiveBegin { session, reply } => drop(reply.send(self.live_begin(&session))),

@@ -137,3 +137,31 @@ async fn the_newer_connection_takes_over_and_the_older_ones_bytes_count() {
     http.receipt(pack).await;
     assert!(std::fs::read(rig.object(pack)).unwrap() == pack.file());
 }
+
+#[tokio::test]
+async fn a_link_that_dies_in_an_upload_costs_no_byte_that_arrived() {
+    let rig = Rig::start().await;
+    let footage = Footage::new(&rig.device, 55, 4);
+    let (http, pack) = (rig.http(), &footage.packs[0]);
+    let whole = wants(&http.announce_one(pack.sealed()).await)[0];
+    let location = http.create(pack, whole).await.header("location").unwrap().to_owned();
+    let body = pack.body();
+    let mut at = 0;
+    while at < body.len() {
+        let piece = &body[at..body.len().min(at + 30_011)];
+        let mut link = http.connect().await;
+        let head = http.head_of("PATCH", &location, &patch_headers(&at.to_string()), Some(body.len() - at));
+        link.write_all(&[head.as_bytes(), piece].concat()).await.unwrap();
+        link.shutdown().await.unwrap();
+        // It is gone before it hears an answer; the next one asks where to go on.
+        drop(link);
+        let reached = eventually("the bytes", async || {
+            Some(http.offset(&location).await).filter(|now| *now > at as u64)
+        })
+        .await;
+        assert_eq!(reached, (at + piece.len()) as u64);
+        at += piece.len();
+    }
+    http.receipt(pack).await;
+    assert_eq!(rig.metric("dashvault_received_bytes_total{way=\"backfilled\"}").await, body.len() as u64);
+}

@@ -63,7 +63,6 @@ impl Camera {
         };
         let tracked = self.parts.get_mut(&id).ok_or(CameraError::UnknownPack(id))?;
         tracked.last_use = self.uses;
-        tracked.part.start_wall = announced.start_wall;
         let assembly = &mut tracked.part.assembly;
         let first = usize::try_from(announced.first).unwrap_or(usize::MAX);
         let mut changed = assembly.announce(first, &announced.segments);

@@ -173,7 +173,13 @@ impl Camera {
                 }
                 let id = ScratchId(SCRATCHES.fetch_add(1, Ordering::Relaxed));
                 let path = root.join(&folder.name).join(&file.name);
-                let (scratch, segments) = scratch::rescan(disk.as_ref(), id, &path)?;
+                let (scratch, segments) = match scratch::rescan(disk.as_ref(), id, &path) {
+                    Ok(found) => found,
+                    Err(error) => {
+                        tracing::error!(path = %path.display(), %error, "live bytes cannot be read; they stay");
+                        continue;
+                    }
+                };
                 self.live.begin(id, recording);
                 segments.into_iter().for_each(|segment| self.live.closed(id, segment));
                 self.live.end(id);

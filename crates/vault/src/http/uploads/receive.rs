@@ -5,9 +5,11 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use axum::body::Body;
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::checksum::Checksum;
 use crate::{
+    auth::AuthError,
     core::Core,
     http::{
         body::{Piece, Pieces},
@@ -24,6 +26,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Batches under way; with the one being gathered they bound the memory of an upload.
 const UNDER_WAY: usize = 3;
 
+/// What a connection that is taken over may still bring: as much as lies in a socket, and no longer than this.
+const LAST_LOOK: Duration = Duration::from_millis(5);
+const LAST_LOOK_BYTES: usize = 4 << 20;
+
 /// How a body ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Received {
@@ -33,67 +39,89 @@ pub(super) enum Received {
     WrongChecksum,
 }
 
-/// Takes a body of at most `left` bytes. Whatever came before an error is kept.
-pub(super) async fn receive(
-    core: &Core,
-    upload: &Arc<Upload>,
-    turn: &Turn,
-    left: u64,
-    checksum: Option<Checksum>,
-    body: Body,
-) -> Result<Received, Refusal> {
-    let mut pieces = Pieces::new(body, core.config.limits.body_timeout);
-    let mut writer = Writer {
-        core,
-        upload,
-        turn: turn.number,
-        batch: Vec::new(),
-        batch_bytes: 0,
-        under_way: VecDeque::new(),
-    };
-    let taken = take(&mut pieces, &mut writer, left, checksum).await;
-    // The bytes that came are good whatever ended the body.
-    let written = writer.finish().await;
-    let received = taken?;
-    written?;
-    Ok(received)
+/// One body on its way into an upload.
+pub(super) struct Receiver {
+    pub(super) core: Arc<Core>,
+    pub(super) upload: Arc<Upload>,
+    pub(super) turn: Turn,
+    /// Cancelled when the device is revoked.
+    pub(super) gate: CancellationToken,
 }
 
-async fn take(
-    pieces: &mut Pieces,
-    writer: &mut Writer<'_>,
-    mut left: u64,
-    mut checksum: Option<Checksum>,
-) -> Result<Received, Refusal> {
-    loop {
-        let pause = (writer.batch_bytes > 0).then_some(PAUSE);
-        let piece = match pieces.next(pause).await? {
-            Piece::Nothing => {
-                writer.flush().await?;
-                continue;
-            }
-            Piece::End => break,
-            Piece::Data(piece) => piece,
-        };
-        if let Some(checksum) = &mut checksum {
-            checksum.update(&piece);
+impl Receiver {
+    /// Takes a body. Whatever came before an error is written on return (not for a wrong checksum).
+    pub(super) async fn run(self, body: Body, checksum: Option<Checksum>) -> Result<Received, Refusal> {
+        let mut pieces = Pieces::new(body, self.core.config.limits.body_timeout);
+        let (core, upload) = (self.core.as_ref(), &self.upload);
+        let begun_at = upload.offset();
+        let mut writer =
+            Writer { core, upload, batch: Vec::new(), batch_bytes: 0, under_way: VecDeque::new() };
+        let taken = self.take(&mut pieces, &mut writer, checksum).await;
+        let written = writer.finish().await;
+        let received = taken?;
+        written?;
+        if received == Received::WrongChecksum {
+            core.store.rewind_upload(upload, begun_at).await?;
         }
-        let fits = usize::try_from(left).map_or(piece.len(), |left| piece.len().min(left));
-        left -= fits as u64;
-        let beyond = fits < piece.len();
-        writer.push(piece.slice(..fits)).await?;
-        if beyond {
-            return Ok(Received::PastLength);
+        Ok(received)
+    }
+
+    async fn take(
+        &self,
+        pieces: &mut Pieces,
+        writer: &mut Writer<'_>,
+        mut checksum: Option<Checksum>,
+    ) -> Result<Received, Refusal> {
+        let mut left = self.upload.target.length - self.upload.offset();
+        let mut last_look = LAST_LOOK_BYTES;
+        loop {
+            let pause = (writer.batch_bytes > 0).then_some(PAUSE);
+            let piece = match self.next(pieces, pause).await? {
+                Piece::Nothing => {
+                    writer.flush().await?;
+                    continue;
+                }
+                Piece::End => break,
+                Piece::Data(piece) => piece,
+            };
+            if let Some(checksum) = &mut checksum {
+                checksum.update(&piece);
+            }
+            let fits = usize::try_from(left).map_or(piece.len(), |left| piece.len().min(left));
+            left -= fits as u64;
+            let beyond = fits < piece.len();
+            if self.turn.over.is_cancelled() {
+                last_look = last_look.checked_sub(fits).ok_or_else(Refusal::taken_over)?;
+            }
+            writer.push(piece.slice(..fits)).await?;
+            if beyond {
+                return Ok(Received::PastLength);
+            }
+        }
+        let right = checksum.is_none_or(Checksum::matches);
+        Ok(if right { Received::All } else { Received::WrongChecksum })
+    }
+
+    /// The next piece, unless the upload must end. A connection that is taken over may be a dead link whose last bytes
+    /// still lie in the socket: those are taken first.
+    async fn next(&self, pieces: &mut Pieces, pause: Option<Duration>) -> Result<Piece, Refusal> {
+        if self.turn.over.is_cancelled() {
+            let last = pieces.next(Some(LAST_LOOK)).await?;
+            return if matches!(last, Piece::Nothing) { Err(Refusal::taken_over()) } else { Ok(last) };
+        }
+        tokio::select! {
+            piece = pieces.next(pause) => piece,
+            () = self.turn.over.cancelled() => Ok(Piece::Nothing),
+            () = self.gate.cancelled() => Err(AuthError::Revoked(self.upload.target.device.clone()).into()),
+            () = self.core.stopping.cancelled() => Err(StoreError::Stopped.into()),
         }
     }
-    let right = checksum.is_none_or(Checksum::matches);
-    Ok(if right { Received::All } else { Received::WrongChecksum })
 }
 
+/// Gathers pieces into batches and hands them to the store.
 struct Writer<'a> {
     core: &'a Core,
     upload: &'a Arc<Upload>,
-    turn: u64,
     batch: Vec<Bytes>,
     batch_bytes: usize,
     under_way: VecDeque<oneshot::Receiver<Result<u64, StoreError>>>,
@@ -115,7 +143,7 @@ impl Writer<'_> {
         }
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
-        let answer = self.core.store.write_upload(self.upload, self.turn, batch).await?;
+        let answer = self.core.store.write_upload(self.upload, batch).await?;
         self.under_way.push_back(answer);
         Ok(())
     }

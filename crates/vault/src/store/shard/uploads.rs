@@ -31,15 +31,7 @@ impl Shard {
         Ok(upload)
     }
 
-    pub(super) fn upload_write(
-        &mut self,
-        upload: &Arc<Upload>,
-        turn: u64,
-        data: &[Bytes],
-    ) -> Result<u64, StoreError> {
-        if !upload.has_turn(turn) {
-            return Err(StoreError::TakenOver);
-        }
+    pub(super) fn upload_write(&mut self, upload: &Arc<Upload>, data: &[Bytes]) -> Result<u64, StoreError> {
         if self.context.uploads.find(&upload.id, &upload.target.device).is_none() {
             return Err(StoreError::Gone);
         }
@@ -70,15 +62,7 @@ impl Shard {
         Ok(offset)
     }
 
-    pub(super) fn upload_rewind(
-        &mut self,
-        upload: &Arc<Upload>,
-        turn: u64,
-        offset: u64,
-    ) -> Result<(), StoreError> {
-        if !upload.has_turn(turn) {
-            return Err(StoreError::TakenOver);
-        }
+    pub(super) fn upload_rewind(&mut self, upload: &Arc<Upload>, offset: u64) -> Result<(), StoreError> {
         let target = &upload.target;
         let track = Track { device: target.device.clone(), camera: target.camera.clone() };
         let brought = ByteRange::new(target.start + offset, upload.brought().end);
