@@ -247,15 +247,9 @@ impl Conductor {
         self.shared.book().hurry();
         self.join_cameras(stopping).await;
         let deadline = Instant::now() + drain;
-        let live_over = async {
-            for link in live {
-                // A panic was reported where it happened.
-                let _ = link.await;
-            }
-        };
         let live_limit = drain.min(LIVE_DRAIN);
-        let (_, drained) = tokio::join!(tokio::time::timeout(live_limit, live_over), self.drain(deadline));
-        let snapshot = snapshot::take(&self.shared, &[], self.began, Phase::Stopped);
+        let ((), drained) = tokio::join!(self.end_live(live, live_limit), self.drain(deadline));
+        let snapshot = snapshot::take(&self.shared, &self.cameras, self.began, Phase::Stopped);
         snapshot::publish(&self.shared, snapshot.clone(), &self.status_out).await;
         StopReport { drained, status: snapshot }
     }

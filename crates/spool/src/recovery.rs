@@ -140,9 +140,11 @@ pub(crate) fn seal_open_packs(inner: &Inner, report: &mut RecoveryReport) -> Res
     Ok(())
 }
 
-/// Seals what a full disk had left open at the start.
-pub(crate) fn seal_left_over(inner: &Inner) -> Result<(), SpoolError> {
-    let left = std::mem::take(&mut inner.state().left_open);
+/// Seals what a full disk had left open at the start, and what a writer let go of; of `only` one camera, or of all.
+pub(crate) fn seal_left_over(inner: &Inner, only: Option<&CameraName>) -> Result<(), SpoolError> {
+    let _sealing = inner.sealing();
+    let is_meant = |(camera, _): &mut (CameraName, PackId)| only.is_none_or(|only| only == camera);
+    let left: Vec<_> = inner.state().left_open.extract_if(.., is_meant).collect();
     let mut result = Ok(());
     for (camera, pack) in left {
         let done = open_pack::recover(inner, &camera, pack, &mut CameraRecovery::default());

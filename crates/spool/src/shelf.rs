@@ -75,7 +75,7 @@ pub(crate) struct State {
     pub(crate) losses: Ledger,
     /// Why new segments are not taken, where they are not.
     pub(crate) refusing: Option<LossCause>,
-    /// Open packs without a writer, which a full disk kept from being sealed.
+    /// Open packs without a writer: a full disk kept them from being sealed, or their writer let go of them.
     pub(crate) left_open: Vec<(CameraName, PackId)>,
 }
 

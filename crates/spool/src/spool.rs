@@ -1,8 +1,9 @@
 //! [`Spool`]: what the uploader, the janitor and the status page share.
 //!
-//! Three locks, always taken in this order: `moves`, held while packs change folders or are deleted, also over the
+//! Four locks, always taken in this order: `sealing`, held while packs without a writer are sealed; `moves`, held while packs change folders or are deleted, also over the
 //! syncs that takes; `loss_files`, held while a loss's file is written or removed; and `state`, held only to look or
-//! to note. A camera's writer takes the first two only when the disk is full, so its syncs wait for nobody.
+//! to note. A camera's writer takes `sealing` only to start a pack, and the next two only when the disk is full, so its
+//! syncs wait for nobody.
 
 use std::{
     path::Path,
@@ -17,6 +18,7 @@ use crate::{
     CameraSpool, Folder, Loss, LossReport, PackReader, QuotaReport, RecoveryReport, SpoolConfig, SpoolError,
     SpoolLayout, loss, recovery,
     shelf::{Shelf, Shelved, State},
+    writer::rename_again,
 };
 
 /// Room asked for when a small file does not fit.
@@ -51,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) device: DeviceId,
     pub(crate) key: SigningKey,
     pub(crate) config: SpoolConfig,
+    sealing: Mutex<()>,
     moves: Mutex<()>,
     loss_files: Mutex<()>,
     state: Mutex<State>,
@@ -76,8 +79,9 @@ impl Spool {
         let lock = disk.try_lock(&layout.lock_file())?;
         let lock = lock.ok_or_else(|| SpoolError::InUse { root: root.to_owned() })?;
         let (state, mut report) = recovery::tidy(&*disk, &layout)?;
-        let (moves, loss_files, state) = (Mutex::default(), Mutex::default(), Mutex::new(state));
-        let inner = Inner { disk, layout, device, key, config, moves, loss_files, state, _lock: lock };
+        let (sealing, moves, loss_files) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let state = Mutex::new(state);
+        let inner = Inner { disk, layout, device, key, config, sealing, moves, loss_files, state, _lock: lock };
         recovery::seal_open_packs(&inner, &mut report)?;
         Ok((Self { inner: Arc::new(inner) }, report))
     }
@@ -191,7 +195,7 @@ impl Spool {
             result => result?,
         }
         let place = |folder| layout.pack(camera, folder, pack);
-        disk.rename_durably(&place(Folder::Pending), &place(Folder::Stored))?;
+        rename_again(&**disk, &place(Folder::Pending), &place(Folder::Stored))?;
         if let Some(shelved) = self.inner.state().pack_mut(camera, pack) {
             shelved.folder = Folder::Stored;
         }
@@ -282,7 +286,7 @@ impl Spool {
         for camera in cameras {
             loss::keep_reserve(&*self.inner.disk, &self.inner.layout, &camera)?;
         }
-        recovery::seal_left_over(&self.inner)?;
+        recovery::seal_left_over(&self.inner, None)?;
         Ok(report)
     }
 
@@ -296,6 +300,10 @@ impl Spool {
 impl Inner {
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn sealing(&self) -> MutexGuard<'_, ()> {
+        self.sealing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn moves(&self) -> MutexGuard<'_, ()> {
@@ -327,6 +335,14 @@ impl Inner {
                 Ok(file) => return Ok(PackReader { file, readable: shelved.readable }),
                 Err(error) if error.is_not_found() => last = Some(error),
                 Err(error) => return Err(error.into()),
+            }
+        }
+        // It was moved, but that could not be made durable, so it does not count as moved.
+        if let Some(shelved) = self.state().pack(camera, pack).cloned() {
+            for folder in Folder::ALL {
+                if let Ok(file) = self.disk.open(&self.layout.pack(camera, folder, pack), OpenMode::Read) {
+                    return Ok(PackReader { file, readable: shelved.readable });
+                }
             }
         }
         Err(last.map_or_else(|| no_such_pack(camera, pack), SpoolError::from))

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use dashvault_base::{CameraName, LossCause, PackId, WallMs};
 use dashvault_media::{MAX_SEGMENTS_PER_PACK, SegmentEntry, SignedManifest};
 
-use crate::{Folder, LossReport, SpoolError, shelf::Shelved, spool::Inner};
+use crate::{Folder, LossReport, SpoolError, recovery, shelf::Shelved, spool::Inner};
 use open_pack::OpenPack;
+pub(crate) use open_pack::rename_again;
 
 /// A loss is closed, and so announced, when it is this long; the next dropped segment starts another.
 const MAX_GROWING_LOSS_MS: u64 = 60_000;
@@ -61,8 +62,8 @@ pub struct SealedPack {
     pub bytes: u64,
 }
 
-/// The writer of one camera; one at a time, for one thread. Dropped with a pack open, it leaves the pack to the
-/// recovery at the next start.
+/// The writer of one camera; one at a time, for one thread. Dropped with a pack open, it leaves the pack to
+/// [`Spool::enforce_quota`](crate::Spool::enforce_quota), or to the recovery at the next start.
 #[derive(Debug)]
 pub struct CameraSpool {
     inner: Arc<Inner>,
@@ -105,6 +106,10 @@ impl CameraSpool {
         let (camera, pack) = (self.camera.clone(), start.pack);
         if self.open.is_some() {
             return Err(SpoolError::WrongState { camera, pack, found: "open", expected: "sealed" });
+        }
+        // This pack names the one before, so that is sealed first, if it was let go of.
+        if let Err(error) = recovery::seal_left_over(&self.inner, Some(&camera)) {
+            tracing::warn!(%camera, %error, "abandoned pack is not sealed yet");
         }
         let previous = {
             let state = self.inner.state();
@@ -166,10 +171,24 @@ impl CameraSpool {
         }
     }
 
-    /// Lets go of the open pack as it is; the next [`Spool::open`](crate::Spool::open) seals what is durable of it.
-    /// For a disk that fails.
+    /// Lets go of the open pack. What is durable of it is sealed when the disk lets it be: before the next pack
+    /// starts, by [`Spool::enforce_quota`](crate::Spool::enforce_quota), or at the next start. For a disk that fails.
     pub fn abandon(&mut self) {
-        self.open = None;
+        if let Some(open) = &self.open {
+            // The caller counts what has not ended, so it must not be found again.
+            open.truncate();
+        }
+        self.let_go();
+    }
+
+    fn let_go(&mut self) {
+        if let Some(open) = self.open.take() {
+            let pack = open.start.pack;
+            let mut state = self.inner.state();
+            if state.pack(&self.camera, pack).is_some_and(|shelved| shelved.folder == Folder::Open) {
+                state.left_open.push((self.camera.clone(), pack));
+            }
+        }
         self.close_loss();
     }
 
@@ -309,7 +328,7 @@ impl CameraSpool {
 
 impl Drop for CameraSpool {
     fn drop(&mut self) {
-        self.abandon();
+        self.let_go();
         if let Some(shelf) = self.inner.state().cameras.get_mut(&self.camera) {
             shelf.taken = false;
         }

@@ -12,6 +12,7 @@ mod engine;
 mod feedback;
 mod outlet;
 mod peer;
+mod shown;
 
 use std::io;
 use std::net::SocketAddr;

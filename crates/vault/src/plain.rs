@@ -57,6 +57,8 @@ struct PlainSession {
     cutter: PackCutter,
     pack: Option<OpenPack>,
     lost_packets: u64,
+    /// Bytes that the segmenter gave out are not in the file: what it says from now on is of no use.
+    spoilt: bool,
 }
 
 /// The pack that is being written.
@@ -136,6 +138,7 @@ impl PlainCamera {
             cutter: PackCutter::new(self.limits),
             pack: None,
             lost_packets: 0,
+            spoilt: false,
         };
         self.sessions.insert(session, open);
         Ok(())
@@ -150,8 +153,10 @@ impl PlainCamera {
     ) -> Result<(), PlainError> {
         let open = self.sessions.get_mut(&session).ok_or(PlainError::NoSession)?;
         let mut found = Collector::default();
-        open.segmenter.push(bytes, &mut found)?;
-        self.take(session, found.0, outcome)
+        // What it gave out before it refused is part of its open segment, so that is written all the same.
+        let pushed = open.segmenter.push(bytes, &mut found);
+        self.take(session, found.0, outcome)?;
+        Ok(pushed?)
     }
 
     /// Packets are lost for good.
@@ -162,12 +167,15 @@ impl PlainCamera {
         }
     }
 
-    /// A stream has ended: its pack is sealed.
+    /// A stream has ended: its pack is sealed. After a failed write only the segments that are whole are in it.
     pub(crate) fn end(&mut self, session: u64, outcome: &mut PlainOutcome) -> Result<(), PlainError> {
         let Some(open) = self.sessions.get_mut(&session) else { return Ok(()) };
         let mut found = Collector::default();
-        open.segmenter.finish(&mut found);
+        if !open.spoilt {
+            open.segmenter.finish(&mut found);
+        }
         let taken = self.take(session, found.0, outcome);
+        self.drop_tail(session, outcome);
         let sealed = self.seal(session, outcome);
         self.sessions.remove(&session);
         taken.and(sealed)
@@ -185,12 +193,27 @@ impl PlainCamera {
         outcome: &mut PlainOutcome,
     ) -> Result<(), PlainError> {
         for found in found {
-            match found {
-                Found::Bytes(bytes) => self.append(session, &bytes)?,
-                Found::Closed(segment) => self.end_segment(session, &segment, outcome)?,
+            let taken = match found {
+                Found::Bytes(bytes) => self.append(session, &bytes),
+                Found::Closed(segment) => self.end_segment(session, &segment, outcome),
+            };
+            if let (Err(_), Some(open)) = (&taken, self.sessions.get_mut(&session)) {
+                open.spoilt = true;
             }
+            taken?;
         }
         Ok(())
+    }
+
+    /// After a failed write: the open segment is lost, as far as it had come.
+    fn drop_tail(&mut self, session: u64, outcome: &mut PlainOutcome) {
+        let Some(open) = self.sessions.get_mut(&session).filter(|open| open.spoilt) else { return };
+        let Some(pack) = open.pack.as_mut().filter(|pack| pack.written > pack.ended) else { return };
+        let now = self.archive.clock.wall();
+        let lost_ms = u64::try_from(now.0.saturating_sub(pack.segment_wall.0)).unwrap_or(0);
+        let bytes = pack.written - pack.ended;
+        pack.written = pack.ended;
+        outcome.losses.push(loss(&self.device, &self.camera, pack, LossCause::DiskFull, lost_ms, bytes));
     }
 
     fn append(&mut self, session: u64, bytes: &[u8]) -> Result<(), PlainError> {
@@ -231,16 +254,23 @@ impl PlainCamera {
     ) -> Result<(), PlainError> {
         let open = self.sessions.get_mut(&session).ok_or(PlainError::NoSession)?;
         let Some(pack) = open.pack.as_mut() else { return Ok(()) };
+        if pack.written - pack.ended != u64::from(segment.len) {
+            pack.written = pack.ended;
+            let (lost_ms, bytes) = (milliseconds(segment), segment.len.into());
+            outcome.losses.push(loss(&self.device, &self.camera, pack, LossCause::DiskFull, lost_ms, bytes));
+            return Ok(());
+        }
         pack.file.sync_data()?;
         let offset = pack.segment_wall.0.saturating_sub(pack.start_wall.0);
+        let lost = std::mem::take(&mut open.lost_packets);
+        if lost > 0 {
+            // The whole segment counts: how much of it can be shown is not known.
+            let (lost_ms, bytes) = (milliseconds(segment), lost.saturating_mul(PACKET_PAYLOAD_BYTES));
+            outcome.losses.push(loss(&self.device, &self.camera, pack, LossCause::Network, lost_ms, bytes));
+        }
         pack.entries.push(SegmentEntry::new(segment, u32::try_from(offset).unwrap_or(0)));
         pack.ended = pack.written;
         outcome.segments.push(segment.len.into());
-        let lost = std::mem::take(&mut open.lost_packets);
-        if lost > 0 {
-            let position = pack.entries.len() - 1;
-            outcome.losses.push(loss(&self.device, &self.camera, pack, position, segment, lost));
-        }
         if open.cutter.closed(segment) {
             self.seal(session, outcome)?;
         }
@@ -289,20 +319,24 @@ fn job(manifest: Manifest, from: PathBuf, key: &SigningKey) -> Result<FinishJob,
     let (device, camera, pack) = (manifest.device.clone(), manifest.camera.clone(), manifest.pack);
     let how = vec![How::Plain; manifest.segments.len()];
     let signed = SignedManifest::sign(manifest, key)?;
-    Ok(FinishJob { key: ObjectKey { device, camera, pack }, from, signed, how })
+    Ok(FinishJob { key: ObjectKey { device, camera, pack }, from, signed, how, in_doubt: false })
 }
 
-/// What the network took out of one segment. The whole segment counts: how much of it can be shown is not known.
+fn milliseconds(segment: &Segment) -> u64 {
+    segment.duration.to_duration().as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+/// What is missing of the pack's open segment, or all of it.
 fn loss(
     device: &DeviceId,
     camera: &CameraName,
     pack: &OpenPack,
-    position: usize,
-    segment: &Segment,
-    packets: u64,
+    cause: LossCause,
+    lost_ms: u64,
+    bytes: u64,
 ) -> LossNotice {
-    let name = format!("network {device}/{camera}/{}/{position}", pack.id);
-    let lost_ms = segment.duration.to_duration().as_millis().try_into().unwrap_or(u64::MAX);
+    let position = pack.entries.len();
+    let name = format!("{cause} {device}/{camera}/{}/{position}", pack.id);
     let from = pack.segment_wall;
     LossNotice {
         id: ContentHash::of(name.as_bytes()).to_string(),
@@ -311,8 +345,8 @@ fn loss(
         from,
         to: from.plus_ms(i64::try_from(lost_ms).unwrap_or(i64::MAX)),
         lost_ms,
-        bytes: packets.saturating_mul(PACKET_PAYLOAD_BYTES),
-        cause: LossCause::Network,
+        bytes,
+        cause,
     }
 }
 

@@ -296,12 +296,18 @@ fn track_of(upload: &Upload) -> Track {
     Track { device: upload.target.device.clone(), camera: upload.target.camera.clone() }
 }
 
-/// One pack's trouble must not hold up the others: nothing is wanted of it now, and it is to be announced again.
+/// One pack's trouble must not hold up the others: it is refused for now. A recorder lets a refused pack rest and then
+/// announces it again.
 fn ask_later(device: &DeviceId, error: &StoreError) -> Standing {
     let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     let text: Vec<String> = causes.map(ToString::to_string).collect();
     tracing::error!(%device, error = text.join(": "), "announced pack cannot be taken up now");
-    Standing::Says(PackStatus::Assembling { known: 0, want: Vec::new(), requested: false })
+    let detail = if error.is_full() {
+        "the vault's disk is full; its operator has to make room"
+    } else {
+        "the vault cannot take this pack up now; its log says why"
+    };
+    Standing::Says(PackStatus::Refused { code: "unavailable".to_owned(), detail: detail.to_owned() })
 }
 
 fn is_wanting(standing: &Standing) -> bool {

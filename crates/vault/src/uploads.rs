@@ -60,9 +60,9 @@ pub(crate) struct Turn {
     _held: OwnedMutexGuard<()>,
 }
 
-/// The device has too many unfinished uploads.
+/// The device feeds too many uploads at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{max} uploads are unfinished; finish or delete one first")]
+#[error("{max} uploads are being fed; finish or delete one first")]
 pub(crate) struct TooManyUploads {
     pub(crate) max: usize,
 }
@@ -152,6 +152,11 @@ impl Upload {
         (!over.is_cancelled()).then_some(Turn { over, _held })
     }
 
+    /// Whether nobody has the turn.
+    fn is_idle(&self) -> bool {
+        self.turn.try_lock().is_ok()
+    }
+
     /// The bytes of the pack that it brought so far.
     pub(crate) fn brought(&self) -> ByteRange {
         ByteRange::new(self.target.start, self.target.start + self.offset())
@@ -196,17 +201,24 @@ impl UploadTable {
         lock(&self.by_id).get(id).filter(|upload| upload.target.device == *device).cloned()
     }
 
-    /// Whether the device may begin another one. Finished ones that are too many are given back to be removed.
+    /// Whether the device may begin another one. What has to go for it is given back to be removed: finished ones
+    /// that are too many and, at the limit, the unfinished one that nobody has fed for the longest time. What that one
+    /// brought stays in its pack; only its offset is forgotten.
     pub(crate) fn admit(&self, device: &DeviceId, max: usize) -> Result<Vec<Arc<Upload>>, TooManyUploads> {
         let mut table = lock(&self.by_id);
         let of_device = table.values().filter(|upload| upload.target.device == *device);
         let (mut finished, unfinished): (Vec<_>, Vec<_>) =
             of_device.cloned().partition(|upload| upload.is_finished());
-        if unfinished.len() >= max {
+        let excess = (unfinished.len() + 1).saturating_sub(max);
+        let mut idle: Vec<_> = unfinished.into_iter().filter(|upload| upload.is_idle()).collect();
+        if excess > idle.len() {
             return Err(TooManyUploads { max });
         }
+        idle.sort_by_key(|upload| upload.touched());
+        idle.truncate(excess);
         finished.sort_by_key(|upload| upload.touched());
         finished.truncate((finished.len() + 1).saturating_sub(MAX_REMEMBERED));
+        finished.append(&mut idle);
         finished.iter().for_each(|upload| drop(table.remove(&upload.id)));
         Ok(finished)
     }
@@ -295,18 +307,25 @@ mod tests {
         assert_eq!(table.remove_pack(&key("bus")).len(), 1);
     }
 
-    #[test]
-    fn unfinished_uploads_are_limited_and_finished_ones_are_not() {
+    #[tokio::test]
+    async fn uploads_that_are_fed_are_limited_and_the_longest_idle_one_makes_room() {
         let folder = tempfile::tempdir().unwrap();
         let table = UploadTable::default();
         let (one, two) = (upload(folder.path(), "a", "bus"), upload(folder.path(), "b", "bus"));
         table.insert(one.clone());
-        table.insert(two);
+        table.insert(two.clone());
         let device = "bus".parse().unwrap();
+        let turns = (one.take_turn().await, two.take_turn().await);
         assert_eq!(table.admit(&device, 2).unwrap_err(), TooManyUploads { max: 2 });
-        one.set_offset(1000, WallMs(3)).unwrap();
-        assert!(table.admit(&device, 2).unwrap().is_empty());
         assert!(table.admit(&"truck".parse().unwrap(), 2).is_ok());
+        drop(turns);
+        one.set_offset(500, WallMs(3)).unwrap();
+        let recycled = table.admit(&device, 2).unwrap();
+        assert_eq!(recycled.iter().map(|upload| upload.id.as_str()).collect::<Vec<_>>(), ["b"]);
+        assert!(table.find("b", &device).is_none() && table.find("a", &device).is_some());
+        one.set_offset(1000, WallMs(4)).unwrap();
+        table.insert(upload(folder.path(), "c", "bus"));
+        assert!(table.admit(&device, 2).unwrap().is_empty(), "finished ones do not count");
     }
 
     #[tokio::test]

@@ -224,6 +224,7 @@ fn recover(
         u64::try_from(config.limits.pack_duration.as_millis()).unwrap_or(u64::MAX).saturating_mul(90);
     let pack_limits = PackLimits { target_90k, ..PackLimits::default() };
     let upload_expiry = config.limits.upload_expiry;
+    let reserve_bytes = config.limits.reserve_bytes;
     let context = ShardContext {
         archive,
         index,
@@ -235,6 +236,7 @@ fn recover(
         key,
         pack_limits,
         upload_expiry,
+        reserve_bytes,
     };
     Ok((context, objects))
 }

@@ -39,7 +39,8 @@ const LOSS_REPEAT: Duration = Duration::from_secs(10);
 const MANIFESTS_AT_ONCE: usize = 8;
 
 /// Announces for ever.
-pub(crate) async fn run(shared: Arc<Shared>, mut announcer: Announcer) {
+pub(crate) async fn run(mut announcer: Announcer) {
+    let shared = Arc::clone(&announcer.shared);
     loop {
         announcer.wait().await;
         if let Err(failure) = announcer.round().await {
@@ -156,7 +157,7 @@ impl Announcer {
                         shared.book().sealed(key, SealedFact::of(signed.manifest(), bytes));
                     }
                     None | Some(Err(SpoolError::NoSuchPack { .. })) => shared.book().gone(key),
-                    Some(Err(error)) => shared.book().unreadable(key, with_sources(&error)),
+                    Some(Err(error)) => shared.book().unreadable(Instant::now(), key, with_sources(&error)),
                 }
             }
         })
@@ -228,7 +229,7 @@ impl Announcer {
                         None
                     }
                     Err(error) => {
-                        shared.book().unreadable(key, with_sources(&error));
+                        shared.book().unreadable(Instant::now(), key, with_sources(&error));
                         None
                     }
                 }

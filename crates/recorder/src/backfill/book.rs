@@ -17,6 +17,9 @@ use super::plan::Running;
 use crate::live::LiveLedger;
 use crate::status::Amount;
 
+/// How long a pack rests whose file could not be read.
+const UNREADABLE_REST: Duration = Duration::from_secs(60);
+
 /// A pack of one of this recorder's cameras, which are counted in the order of the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PackKey {
@@ -110,8 +113,10 @@ pub(super) struct Entry {
     pub(super) done: Vec<(ByteRange, Instant)>,
     /// Bytes uploaded, for the account.
     pub(super) uploaded: u64,
-    /// The vault's reason, where it refuses.
+    /// The vault's reason, where it refuses; or the disk's.
     pub(super) refused: Option<String>,
+    /// Its file could not be read: until then it is left alone.
+    pub(super) unreadable_until: Option<Instant>,
 }
 
 /// A segment of an open or young pack.
@@ -212,13 +217,29 @@ impl Book {
         self.packs.remove(&key);
     }
 
-    /// A pack's file cannot be read: it is left alone and shown.
-    pub(crate) fn unreadable(&mut self, key: PackKey, why: String) {
+    /// A pack's file cannot be read: it is left alone for a while, and shown.
+    pub(crate) fn unreadable(&mut self, now: Instant, key: PackKey, why: String) {
         if let Some(entry) = self.packs.get_mut(&key) {
             entry.unread = false;
             entry.refused = Some(why);
             entry.want = RangeSet::new();
             entry.ask_at = None;
+            entry.unreadable_until = Some(now + UNREADABLE_REST);
+        }
+    }
+
+    /// Packs that could not be read a while ago are tried again.
+    fn retry_unreadable(&mut self, now: Instant) {
+        let rested = |entry: &&mut Entry| entry.unreadable_until.is_some_and(|until| until <= now);
+        for entry in self.packs.values_mut().filter(rested) {
+            entry.unreadable_until = None;
+            entry.refused = None;
+            // Of a pack of an earlier run nothing is known before its file is read.
+            if entry.sealed.is_none() && entry.segments.is_empty() {
+                entry.unread = true;
+            } else {
+                entry.ask_at = Some(now);
+            }
         }
     }
 
@@ -234,9 +255,11 @@ impl Book {
         self.packs.get(&key)?.sealed
     }
 
-    /// Lets go of the segment lists that live can have nothing to do with any more. To be called every few seconds.
+    /// Lets go of the segment lists that live can have nothing to do with any more, and takes up again what could not
+    /// be read. To be called every few seconds.
     pub(crate) fn tidy(&mut self, now: Instant) {
         const SETTLED: Duration = Duration::from_secs(30);
+        self.retry_unreadable(now);
         let keys: Vec<PackKey> =
             self.packs.iter().filter(|(_, e)| e.has_old_segments()).map(|(key, _)| *key).collect();
         for key in keys {
@@ -392,6 +415,7 @@ impl Entry {
             done: Vec::new(),
             uploaded: 0,
             refused: None,
+            unreadable_until: None,
         }
     }
 

@@ -147,6 +147,11 @@ impl Client {
         Ok(answer)
     }
 
+    /// Whether the last request left a connection for the next.
+    pub(super) fn is_connected(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| !connection.sender.is_closed())
+    }
+
     /// A path as a `Location` gives it, below the vault's base.
     pub(super) fn below_base(&self, path: String) -> String {
         match path.strip_prefix(self.url.base()) {

@@ -83,13 +83,14 @@ impl Book {
         let news_at = spaced(if self.hurried { LEAST_SPACING } else { ROUND_SPACING });
         let asks_at = spaced(LEAST_SPACING);
         let active = self.active();
+        let readable = |(_, entry): &(_, &Entry)| entry.unreadable_until.is_none();
         let due = |(_, entry): (_, &Entry)| match (entry.has_news(active), entry.ask_at) {
             (true, Some(at)) => Some(news_at.min(at.max(asks_at))),
             (true, None) => Some(news_at),
             (false, Some(at)) => Some(at.max(asks_at)),
             (false, None) => None,
         };
-        self.packs.iter().filter_map(due).min()
+        self.packs.iter().filter(readable).filter_map(due).min()
     }
 
     /// Sealed packs whose facts must be read from their files before they can be announced: the next few.
@@ -113,6 +114,7 @@ impl Book {
         let mut keys: Vec<_> = self
             .packs
             .iter()
+            .filter(|(_, entry)| entry.unreadable_until.is_none())
             .filter(|(_, entry)| entry.has_news(active) || entry.ask_at.is_some_and(|at| at <= now))
             .map(|(key, entry)| ((entry.is_sealed(), !entry.locked, std::cmp::Reverse(key.pack)), *key))
             .collect();
@@ -196,6 +198,10 @@ impl Book {
     ) {
         let settling = SETTLING + 4 * self.live_rtt;
         let key = news.key;
+        // What it says of a pack that could not be read meanwhile is asked again then.
+        if self.packs.get(&key).is_none_or(|entry| entry.unreadable_until.is_some()) {
+            return;
+        }
         let Some(mut entry) = self.packs.remove(&key) else { return };
         entry.refused = None;
         entry.requested = requested;

@@ -14,7 +14,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use dashvault_spool::{PackReader, SpoolError};
 use dashvault_wire::{paths, upload::PackTarget};
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
@@ -23,6 +22,8 @@ use tokio::sync::mpsc;
 
 use super::announcer::{blocking, detail_of, retry_after};
 use super::body::Outgoing;
+use super::book::PackKey;
+use super::feed::{ReadError, feed};
 use super::http::{Answer, Client, HttpError};
 use super::plan::Job;
 use crate::camera::with_sources;
@@ -31,13 +32,13 @@ use crate::shared::{Shared, lock};
 
 /// An upload without progress for this long has failed. The governor alone may hold a piece for some seconds.
 const SILENCE: Duration = Duration::from_secs(8);
+/// How long the vault may take to hear that an upload is given up: nothing depends on it.
+const END_SILENCE: Duration = Duration::from_secs(2);
 /// So few bytes go along with the creation: one round trip less.
 const SMALL_BYTES: u64 = 256 << 10;
 /// How long a PATCH should take: so that a more urgent job waits no longer.
 const PATCH_TIME: Duration = Duration::from_secs(2);
 const PATCH_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=8 << 20;
-/// What is read from the disk at a time.
-const READ_BYTES: usize = 256 << 10;
 /// Between attempts on connections that break.
 const SHORT_PAUSE: Duration = Duration::from_millis(100);
 /// Failures without a byte of progress, after which the vault is asked anew.
@@ -93,18 +94,42 @@ enum Step {
     Went,
     /// The connection broke, or the vault was busy: try again, from where the vault says.
     Broke(Duration),
-    /// The vault does not know this upload, or refuses it: ask what it wants.
+    /// The vault refuses this upload: ask what it wants.
     Ask,
+    /// There is no upload to go on with: the vault does not know it, or the pack cannot be read.
+    Lost,
+}
+
+/// Why a request with a body came to nothing.
+#[derive(Debug, thiserror::Error)]
+enum SendError {
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error("pack cannot be read")]
+    Disk(#[source] ReadError),
+}
+
+/// A job that runs; dropped, also by a panic, it is over.
+struct Running<'a> {
+    shared: &'a Shared,
+    job: u64,
+    ask_first: bool,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.shared.book().job_over(Instant::now(), self.job, self.ask_first);
+        self.shared.book_news.notify_one();
+        self.shared.jobs.notify_waiters();
+    }
 }
 
 impl Uploader {
     async fn serve(&mut self, job: Job) {
         tracing::debug!(pack = %job.key.pack, start = job.range.start, bytes = job.range.len(), "upload begins");
-        let ask_first = self.upload(job).await;
-        let now = Instant::now();
-        self.shared.book().job_over(now, job.id, ask_first);
-        self.shared.book_news.notify_one();
-        self.shared.jobs.notify_waiters();
+        let shared = Arc::clone(&self.shared);
+        let mut running = Running { shared: &shared, job: job.id, ask_first: true };
+        running.ask_first = self.upload(job).await;
     }
 
     /// Uploads one job; true when the vault must be asked before its bytes are tried again.
@@ -126,8 +151,19 @@ impl Uploader {
                         break;
                     }
                 }
-                Step::Ask => return true,
-                Step::Broke(_) if upload.location.is_none() || failures >= MAX_FAILURES => return true,
+                Step::Lost => return true,
+                Step::Ask => {
+                    self.end(&upload).await;
+                    return true;
+                }
+                Step::Broke(pause) if upload.location.is_none() || failures >= MAX_FAILURES => {
+                    self.end(&upload).await;
+                    // A vault that is busy with creations is busy with the next one too.
+                    if pause > SHORT_PAUSE {
+                        self.shared.reach.pause(jittered(pause)).await;
+                    }
+                    return true;
+                }
                 Step::Broke(pause) => {
                     self.until_up().await;
                     // A connection that brought something before it died is followed by the next one at once.
@@ -139,6 +175,19 @@ impl Uploader {
             }
         }
         false
+    }
+
+    /// Tells the vault that an upload is given up, where the connection works; else the vault ends it by its age.
+    async fn end(&mut self, upload: &Upload) {
+        let Some(location) = &upload.location else { return };
+        if !self.client.is_connected() {
+            return;
+        }
+        let headers = [(TUS_RESUMABLE, VERSION)];
+        let ended = self.client.ask(Method::DELETE, location, &headers, Outgoing::empty(), END_SILENCE).await;
+        if let Err(error) = ended {
+            tracing::debug!(error = %with_sources(&error), "upload is not ended");
+        }
     }
 
     /// Waits until HTTP works; the announcer finds out.
@@ -161,7 +210,7 @@ impl Uploader {
                 None
             }
             Err(error) => {
-                self.shared.book().unreadable(job.key, with_sources(&error));
+                self.shared.book().unreadable(Instant::now(), job.key, with_sources(&error));
                 None
             }
         }
@@ -194,7 +243,7 @@ impl Uploader {
         let answer = self.send(Method::POST, paths::UPLOADS, &headers, upload, along).await;
         let answer = match answer {
             Ok(answer) if answer.status == StatusCode::CREATED => answer,
-            other => return self.judge(other),
+            other => return self.judge(key, other),
         };
         let Some(location) = answer.headers.get(LOCATION).and_then(|value| path_of(value.to_str().ok()?))
         else {
@@ -227,7 +276,7 @@ impl Uploader {
                 Step::Went
             }
             Ok(answer) if answer.status == StatusCode::CONFLICT => Step::Broke(SHORT_PAUSE),
-            other => self.judge(other),
+            other => self.judge(upload.job.key, other),
         }
     }
 
@@ -244,7 +293,7 @@ impl Uploader {
                 upload.at = upload.job.range.start + offset;
                 Step::Went
             }
-            other => self.judge(other),
+            other => self.judge(upload.job.key, other.map_err(SendError::Http)),
         }
     }
 
@@ -256,9 +305,9 @@ impl Uploader {
         headers: &[(HeaderName, HeaderValue)],
         upload: &Upload,
         length: u64,
-    ) -> Result<Answer, HttpError> {
+    ) -> Result<Answer, SendError> {
         if length == 0 {
-            return self.client.ask(method, path, headers, Outgoing::empty(), SILENCE).await;
+            return Ok(self.client.ask(method, path, headers, Outgoing::empty(), SILENCE).await?);
         }
         let (sender, pieces) = mpsc::channel(1);
         let body = Outgoing::Stream { pieces, left: length };
@@ -266,15 +315,25 @@ impl Uploader {
         let asking = self.client.ask(method, path, headers, body, SILENCE);
         tokio::pin!(feeding, asking);
         tokio::select! {
-            answer = &mut asking => answer,
-            () = &mut feeding => asking.await,
+            answer = &mut asking => Ok(answer?),
+            fed = &mut feeding => {
+                // The request cannot be brought to its end; its connection goes with it.
+                fed.map_err(SendError::Disk)?;
+                Ok(asking.await?)
+            }
         }
     }
 
     /// What follows from an answer that was not hoped for.
-    fn judge(&mut self, answer: Result<Answer, HttpError>) -> Step {
+    fn judge(&mut self, key: PackKey, answer: Result<Answer, SendError>) -> Step {
         match answer {
-            Err(error) => {
+            Err(SendError::Disk(error)) => {
+                let why = format!("it cannot be read: {}; check the disk", with_sources(&error));
+                tracing::error!(pack = %key.pack, "{why}");
+                self.shared.book().unreadable(Instant::now(), key, why);
+                Step::Lost
+            }
+            Err(SendError::Http(error)) => {
                 tracing::debug!(error = %with_sources(&error), "upload interrupted");
                 if matches!(error, HttpError::Connect { .. } | HttpError::Silent { .. }) {
                     self.shared.reach.failed(Side::Http);
@@ -292,17 +351,20 @@ impl Uploader {
                     answer.status,
                     detail_of(&answer)
                 ));
+                // Its next refusal should not cost a body.
+                self.fragile = true;
                 Step::Broke(retry_after(&answer))
             }
             Ok(answer) => {
                 // 404 and 410 are what a vault says that was restarted.
-                if !matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
-                    self.show(&format!(
-                        "vault answered an upload with {}: {}",
-                        answer.status,
-                        detail_of(&answer)
-                    ));
+                if matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
+                    return Step::Lost;
                 }
+                self.show(&format!(
+                    "vault answered an upload with {}: {}",
+                    answer.status,
+                    detail_of(&answer)
+                ));
                 Step::Ask
             }
         }
@@ -319,44 +381,6 @@ impl Upload {
     fn advance(&mut self, answer: &Answer, otherwise: u64) {
         let offset = offset_of(answer).unwrap_or(otherwise).min(self.job.range.len());
         self.at = self.at.max(self.job.range.start + offset);
-    }
-}
-
-/// Reads the bytes and passes them on at the governor's pace; ends early when nobody takes them.
-async fn feed(shared: &Shared, reader: PackReader, mut at: u64, end: u64, sender: mpsc::Sender<Bytes>) {
-    while at < end {
-        let Some(block) = read(reader.clone(), at, end).await else { return };
-        at += block.len() as u64;
-        let mut rest = block;
-        while !rest.is_empty() {
-            let (piece, pause) = {
-                let mut governor = shared.governor();
-                let piece = rest.split_to(governor.piece_bytes().min(rest.len()));
-                let pause = governor.take(Instant::now(), piece.len());
-                (piece, pause)
-            };
-            if !pause.is_zero() {
-                tokio::time::sleep(pause).await;
-            }
-            if sender.send(piece).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-async fn read(reader: PackReader, at: u64, end: u64) -> Option<Bytes> {
-    let len = usize::try_from(end - at).unwrap_or(usize::MAX).min(READ_BYTES);
-    let read = blocking(move || {
-        let mut block = vec![0; len];
-        reader.read_exact_at(&mut block, at).map(|()| Bytes::from(block))
-    });
-    match read.await? {
-        Ok(block) => Some(block),
-        Err(error) => {
-            tracing::warn!(error = %with_sources(&error), "pack cannot be read");
-            None
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dashvault_base::{Clock, LossCause, RecordingId, SystemClock, WallMs};
+use dashvault_base::{CameraName, Clock, LossCause, RecordingId, SystemClock};
 use dashvault_media::{Segment, SegmentSink, Segmenter, SegmenterConfig};
 use dashvault_process::Started;
 use dashvault_spool::LossReport;
@@ -33,7 +33,7 @@ pub(super) struct Reader {
     queue: Arc<Queue>,
     buffer: Box<[u8]>,
     /// When the last byte of the last recording came.
-    last_byte: Option<WallMs>,
+    last_byte: Option<Began>,
 }
 
 impl Reader {
@@ -63,11 +63,10 @@ impl Reader {
             gather = read < READ_BYTES / 2;
             let (wall, at) = (SystemClock.wall(), Instant::now());
             let block = Bytes::copy_from_slice(&self.buffer[..read]);
-            let cut = cut.get_or_insert_with(|| self.begin(wall));
-            self.last_byte = Some(wall);
-            if let Err(error) =
-                cut.push(&block, Began { wall, at }, &self.queue, &self.shared.cameras[self.index])
-            {
+            let now = Began { wall, at };
+            let cut = cut.get_or_insert_with(|| self.begin(now));
+            self.last_byte = Some(now);
+            if let Err(error) = cut.push(&block, now, &self.queue, &self.shared.cameras[self.index]) {
                 tracing::error!(camera = %self.camera().name, %error, "ffmpeg writes no transport stream");
                 lock(&self.camera().capture).trouble = Some(error.to_string());
                 break;
@@ -83,7 +82,7 @@ impl Reader {
 
     /// The camera is stopped; if it gave nothing at the end, that is counted.
     pub(super) fn over(&mut self) {
-        let now = SystemClock.wall();
+        let now = Began { wall: SystemClock.wall(), at: Instant::now() };
         self.count_downtime(now, Duration::from_secs(1));
     }
 
@@ -91,8 +90,9 @@ impl Reader {
         &self.shared.cameras[self.index]
     }
 
-    fn begin(&mut self, wall: WallMs) -> Cut {
-        self.count_downtime(wall, Duration::ZERO);
+    fn begin(&mut self, now: Began) -> Cut {
+        self.count_downtime(now, Duration::ZERO);
+        let wall = now.wall;
         let recording =
             self.shared.spool.next_recording_id(&self.camera().name, wall).unwrap_or_else(|error| {
                 tracing::error!(error = %with_sources(&error), "recording id is not durable");
@@ -106,21 +106,26 @@ impl Reader {
     }
 
     /// From the last byte of one recording to the first of the next there is no footage.
-    fn count_downtime(&mut self, until: WallMs, tolerated: Duration) {
+    fn count_downtime(&mut self, until: Began, tolerated: Duration) {
         let Some(from) = self.last_byte.take() else { return };
-        let lost_ms = u64::try_from(until.0.saturating_sub(from.0)).unwrap_or_default();
-        if u128::from(lost_ms) > tolerated.as_millis() {
-            self.queue.push(Item::Loss(LossReport {
-                camera: self.camera().name.clone(),
-                recording: None,
-                from,
-                to: until,
-                lost_ms,
-                bytes: 0,
-                cause: LossCause::Camera,
-            }));
-        }
+        let report = downtime(from, until, tolerated, &self.camera().name);
+        report.into_iter().for_each(|report| self.queue.push(Item::Loss(report)));
     }
+}
+
+/// What is lost between two moments. The monotonic clock says how long: the wall clock may be set meanwhile.
+fn downtime(from: Began, until: Began, tolerated: Duration, camera: &CameraName) -> Option<LossReport> {
+    let lost = until.at.saturating_duration_since(from.at);
+    let lost_ms = u64::try_from(lost.as_millis()).unwrap_or(u64::MAX);
+    (lost_ms > 0 && lost > tolerated).then(|| LossReport {
+        camera: camera.clone(),
+        recording: None,
+        from: from.wall,
+        to: from.wall.plus_ms(i64::try_from(lost_ms).unwrap_or(i64::MAX)),
+        lost_ms,
+        bytes: 0,
+        cause: LossCause::Camera,
+    })
 }
 
 /// One recording's cut.
@@ -206,5 +211,24 @@ fn shared_run(block: &Bytes, run: &[u8]) -> Bytes {
         block.slice_ref(run)
     } else {
         Bytes::copy_from_slice(run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dashvault_base::WallMs;
+
+    use super::*;
+
+    #[test]
+    fn downtime_is_as_long_as_it_was_though_the_wall_clock_was_set() {
+        let (at, camera) = (Instant::now(), "main".parse().unwrap());
+        let from = Began { wall: WallMs(1_000_000), at };
+        for wall in [WallMs(5), WallMs(1_003_000), WallMs(9_000_000_000)] {
+            let until = Began { wall, at: at + Duration::from_secs(3) };
+            let report = downtime(from, until, Duration::ZERO, &camera).unwrap();
+            assert_eq!((report.from, report.to, report.lost_ms), (from.wall, WallMs(1_003_000), 3000));
+        }
+        assert_eq!(downtime(from, from, Duration::ZERO, &camera), None);
     }
 }

@@ -59,14 +59,25 @@ impl Writer {
 
     /// Writes until the queue ends.
     pub(super) fn run(mut self, queue: &Queue) {
-        match self.shared.spool.camera(&self.shared.cameras[self.index].name) {
-            Ok(spool) => self.spool = Some(spool),
-            Err(error) => tracing::error!(%error, "camera's part of the spool cannot be written"),
-        }
+        self.open_spool();
         while let Some(item) = queue.pop() {
             self.take(item);
         }
         self.end();
+    }
+
+    /// Opens the camera's part of the spool, where it is not open: the disk may have come back.
+    fn open_spool(&mut self) {
+        if self.spool.is_some() {
+            return;
+        }
+        let camera = &self.shared.cameras[self.index].name;
+        match self.shared.spool.camera(camera) {
+            Ok(spool) => self.spool = Some(spool),
+            Err(error) => {
+                tracing::error!(%camera, error = %with_sources(&error), "camera's part of the spool cannot be written");
+            }
+        }
     }
 
     fn take(&mut self, item: Item) {
@@ -86,9 +97,11 @@ impl Writer {
     }
 
     fn open(&mut self, began: Began) {
-        let (Some(recording), Some(spool)) = (&mut self.recording, &mut self.spool) else { return };
+        self.open_spool();
+        let Some(recording) = &mut self.recording else { return };
         recording.segment = Some(began);
         recording.spoilt = false;
+        let Some(spool) = &mut self.spool else { return };
         if recording.pack.is_some() {
             return;
         }
@@ -117,8 +130,11 @@ impl Writer {
     }
 
     fn close(&mut self, segment: &Segment, number: u64, whole: bool) {
-        let (Some(recording), Some(spool)) = (&mut self.recording, &mut self.spool) else { return };
+        let Some(recording) = &mut self.recording else { return };
         let began = recording.segment.take();
+        let Some(spool) = &mut self.spool else {
+            return self.count_lost(segment, began, LossCause::DiskFull);
+        };
         let (Some(pack), Some(began), false) = (recording.pack, began, recording.spoilt) else {
             let cause = LossCause::Overflow;
             return self.count_lost(segment, began, cause);
@@ -251,4 +267,81 @@ pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use dashvault_base::{ContentHash, Pts, Ticks90k};
+    use dashvault_disk::OsDisk;
+    use dashvault_media::{ClosedBy, SigningKey};
+    use dashvault_spool::{Folder, Spool, SpoolConfig};
+
+    use super::*;
+    use crate::config::RecorderConfig;
+    use crate::governor::Governor;
+
+    const LEN: usize = 188 * 4;
+
+    /// One segment as the reader would queue it; of one that is not whole, the second half is missing.
+    fn segment(queue: &Queue, number: u64, whole: bool) {
+        let bytes = vec![u8::try_from(number).unwrap(); LEN];
+        let began = Began { wall: WallMs(1000 * i64::try_from(number).unwrap()), at: Instant::now() };
+        queue.push(Item::Open(began));
+        let queued = if whole { &bytes[..] } else { &bytes[..LEN / 2] };
+        assert!(queue.push_bytes(Bytes::copy_from_slice(queued), Duration::ZERO));
+        let segment = Segment {
+            len: u32::try_from(LEN).unwrap(),
+            hash: ContentHash::of(&bytes),
+            start_pts: Some(Pts(0)),
+            duration: Ticks90k(90_000),
+            keyframe: true,
+            damaged: false,
+            closed_by: ClosedBy::Keyframe,
+        };
+        queue.push(Item::Close { segment, number, whole });
+    }
+
+    fn write(segments: &[bool]) -> (tempfile::TempDir, Arc<Shared>) {
+        let folder = tempfile::tempdir().unwrap();
+        let config =
+            RecorderConfig { cameras: vec!["front=test".parse().unwrap()], ..RecorderConfig::default() };
+        let key = SigningKey::from_seed([1; 32]);
+        let opened =
+            Spool::open(Arc::new(OsDisk), folder.path(), config.device.clone(), key, SpoolConfig::default());
+        let governor = Governor::new(Instant::now(), 0, None);
+        let shared = Arc::new(Shared::new(config, opened.unwrap().0, governor));
+        let queue = Queue::new(1 << 20);
+        queue.push(Item::Begin("20260101-120000".parse().unwrap()));
+        segments.iter().zip(0..).for_each(|(whole, number)| segment(&queue, number, *whole));
+        queue.push(Item::End);
+        queue.close();
+        Writer::new(Arc::clone(&shared), 0, Boot::read()).run(&queue);
+        (folder, shared)
+    }
+
+    #[test]
+    fn segment_that_found_no_room_in_the_queue_is_lost_whole_and_the_others_are_kept() {
+        let (_folder, shared) = write(&[true, false, false, true]);
+        let packs = shared.spool.packs(Folder::Pending);
+        assert_eq!(packs.len(), 1);
+        let signed = shared.spool.manifest(&packs[0].camera, packs[0].pack).unwrap();
+        let hashes: Vec<_> = signed.manifest().segments.iter().map(|segment| segment.hash).collect();
+        assert_eq!(hashes, [ContentHash::of(&[0; LEN]), ContentHash::of(&[3; LEN])]);
+        let losses = shared.losses();
+        assert_eq!(losses.len(), 1, "losses that follow each other are one");
+        assert_eq!((losses[0].cause, losses[0].lost_ms), (LossCause::Overflow, 2000));
+        assert_eq!((losses[0].from, losses[0].to), (WallMs(1000), WallMs(3000)));
+    }
+
+    #[test]
+    fn book_knows_what_is_durable_and_what_is_sealed() {
+        let (_folder, shared) = write(&[true, true, false]);
+        let book = shared.book();
+        assert_eq!((book.tally(0).captured.segments, book.backlog(0).pending), (2, 1));
+        let pack = PackId { recording: "20260101-120000".parse().unwrap(), number: 0 };
+        assert_eq!(book.sealed_fact(PackKey { camera: 0, pack }).unwrap().segments, 2);
+    }
 }

@@ -152,7 +152,8 @@ impl LiveRing {
         let Some(index) =
             cursor.segment.checked_sub(self.first).and_then(|index| usize::try_from(index).ok())
         else {
-            return Piece::Gone;
+            // Of a recording that has ended there is no newer segment to go on with.
+            return if self.ended { Piece::RecordingEnd } else { Piece::Gone };
         };
         let Some(segment) = self.segments.get_mut(index) else {
             return if self.ended { Piece::RecordingEnd } else { Piece::Wait };
@@ -259,6 +260,21 @@ mod tests {
             assert!(ring.held <= 1000, "{}", ring.held);
         }
         assert_eq!(ring.next(&mut cursor), Piece::Gone);
+    }
+
+    #[test]
+    fn slow_taker_of_a_recording_that_has_ended_is_told_of_its_end() {
+        let mut ring = ring(1000);
+        fill(&mut ring, 1, 188);
+        let mut cursor = ring.newest().unwrap();
+        for _ in 0..10 {
+            ring.close();
+            fill(&mut ring, 2, 376);
+        }
+        ring.close();
+        ring.end();
+        assert_eq!(ring.newest(), None);
+        assert_eq!(ring.next(&mut cursor), Piece::RecordingEnd);
     }
 
     #[test]

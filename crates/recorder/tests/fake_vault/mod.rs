@@ -1,5 +1,7 @@
 //! A vault of one file, for the recorder's tests: announcements, tus uploads, receipts; connections that die on purpose.
 
+#![allow(dead_code, reason = "each test uses its part")]
+
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

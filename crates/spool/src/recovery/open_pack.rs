@@ -22,7 +22,13 @@ pub(super) fn recover(
 ) -> Result<(), SpoolError> {
     let Inner { disk, layout, .. } = inner;
     let path = layout.pack(camera, Folder::Open, pack);
-    let file = disk.open(&path, OpenMode::Write)?;
+    let file = match disk.open(&path, OpenMode::Write) {
+        // It was moved, but that could not be made durable.
+        Err(error) if error.is_not_found() => {
+            disk.open(&layout.pack(camera, Folder::Pending, pack), OpenMode::Write)?
+        }
+        file => file?,
+    };
     match verify_pack(&mut DiskReader::new(file.clone()), &VerifyOptions::default()) {
         Ok(sealed) if is_of(sealed.signed.manifest(), inner, camera, pack) => {
             return finish(inner, camera, &*file, &sealed.signed, report);

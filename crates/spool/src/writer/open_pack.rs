@@ -1,8 +1,11 @@
 //! The open pack: its two files, and every write to them in its order.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use dashvault_base::{CameraName, ContentHash, LossCause};
@@ -10,7 +13,7 @@ use dashvault_disk::{Disk, DiskError, DiskFile, OpenMode};
 use dashvault_media::{Manifest, SealedBy, SegmentEntry, SignedManifest, trailer};
 
 use super::{PackStart, SealedPack};
-use crate::{Folder, SpoolError, SpoolLayout, journal::JournalWriter, spool::Inner};
+use crate::{Folder, SpoolError, journal::JournalWriter, spool::Inner};
 
 /// A pack being written.
 #[derive(Debug)]
@@ -185,7 +188,7 @@ impl Inner {
     ) -> Result<(), SpoolError> {
         let (Self { disk, layout, .. }, pack) = (self, manifest.pack);
         let place = |folder| layout.pack(camera, folder, pack);
-        rename_again(&**disk, layout, camera, &place(Folder::Open), &place(Folder::Pending))?;
+        rename_again(&**disk, &place(Folder::Open), &place(Folder::Pending))?;
         {
             let mut state = self.state();
             let shelf = state.cameras.entry(camera.clone()).or_default();
@@ -199,17 +202,10 @@ impl Inner {
 }
 
 /// As [`Disk::rename_durably`], but where an earlier try has renamed already, only syncs.
-fn rename_again(
-    disk: &dyn Disk,
-    layout: &SpoolLayout,
-    camera: &CameraName,
-    from: &std::path::Path,
-    to: &std::path::Path,
-) -> Result<(), DiskError> {
+pub(crate) fn rename_again(disk: &dyn Disk, from: &Path, to: &Path) -> Result<(), DiskError> {
     match disk.rename_durably(from, to) {
         Err(error) if error.is_not_found() && disk.exists(to)? => {
-            disk.sync_dir(&layout.folder(camera, Folder::Pending))?;
-            disk.sync_dir(&layout.folder(camera, Folder::Open))
+            [to, from].into_iter().filter_map(Path::parent).try_for_each(|folder| disk.sync_dir(folder))
         }
         result => result,
     }

@@ -21,6 +21,7 @@ use tracing::{debug, info, warn};
 
 use super::feedback::complete_ack;
 use super::peer::{Header, Peer};
+use super::shown::shown;
 use super::{ListenerConfig, ListenerStats};
 use crate::{CloseReason, RejectReason};
 pub(super) use admission::{Accepted, Announced};
@@ -211,7 +212,7 @@ impl Engine {
 
     fn core_closed(&mut self, now: Instant, id: u32, reason: Option<sapflow_srt::CloseReason>) {
         if let Some(waiting) = self.waiting.remove(&id) {
-            debug!(peer = %waiting.addr, stream_id = %waiting.stream_id, "SRT caller was not answered in time");
+            debug!(peer = %waiting.addr, stream_id = shown(&waiting.stream_id), "SRT caller was not answered in time");
             return;
         }
         let reason = match reason {
@@ -259,7 +260,7 @@ impl Engine {
         if peer.outlet.queue.is_abandoned() {
             self.close(now, id, CloseReason::Local);
         } else {
-            warn!(peer = %peer.addr, stream_id = %peer.stream_id, "SRT connection closed: its consumer is too slow");
+            warn!(peer = %peer.addr, stream_id = shown(&peer.stream_id), "SRT connection closed: its consumer is too slow");
             self.stats.slow_consumers += 1;
             self.close(now, id, CloseReason::SlowConsumer);
         }
@@ -276,7 +277,7 @@ impl Engine {
         self.stats.lost_packets += stats.lost_packets;
         info!(
             peer = %peer.addr,
-            stream_id = %peer.stream_id,
+            stream_id = shown(&peer.stream_id),
             reason = reason.name(),
             received_bytes = stats.received_bytes,
             lost_packets = stats.lost_packets,

@@ -55,6 +55,13 @@ pub trait ObjectStore: fmt::Debug + Send + Sync + 'static {
     /// there, and `from` is still there unless the object is.
     fn put_file_durable(&self, key: &ObjectKey, from: &Path) -> Result<(), ObjectError>;
 
+    /// Returns after content and name of an object that is there are durable, whoever put it. A put that was
+    /// interrupted leaves one that can be read and may be gone after a power cut.
+    ///
+    /// # Errors
+    /// [`ObjectError::NotFound`], or when the backend fails.
+    fn sync(&self, key: &ObjectKey) -> Result<(), ObjectError>;
+
     /// Opens an object for reading by position.
     ///
     /// # Errors

@@ -183,11 +183,19 @@ impl Camera {
         self.delete_settled()
     }
 
-    /// Making the pack durable failed: it is tried again at its next announcement.
-    pub(crate) fn not_stored(&mut self, id: PackId) {
-        if let Some(part) = self.finishing.remove(&id) {
-            self.parts.insert(id, Tracked { part, last_use: self.uses });
+    /// Making the pack durable failed: it is tried again at its next announcement, from nothing where its bytes are
+    /// not what was written.
+    pub(crate) fn not_stored(&mut self, id: PackId, error: &FinishError) -> Result<(), CameraError> {
+        let Some(mut part) = self.finishing.remove(&id) else { return Ok(()) };
+        if matches!(error, FinishError::Rotted { .. }) {
+            return match self.archive.disk.remove(part.path()) {
+                Err(error) if !error.is_not_found() => Err(error.into()),
+                _ => Ok(()),
+            };
         }
+        part.in_doubt |= error.is_in_doubt();
+        self.parts.insert(id, Tracked { part, last_use: self.uses });
+        Ok(())
     }
 
     /// Whether nothing but files is left of it, so that it may be forgotten.
@@ -207,11 +215,16 @@ impl Camera {
         Ok(())
     }
 
-    /// Keeps memory bounded. A forgotten pack loses nothing but the time to hash its part again.
+    /// Keeps memory bounded. A forgotten pack loses nothing but the time to hash its part again; one in doubt, which
+    /// the file does not say, goes last.
     fn forget_oldest_beyond_limits(&mut self, coming: usize) {
         let mut held: usize = self.parts.values().map(|tracked| tracked.part.assembly.known()).sum();
         while self.parts.len() >= MAX_PARTS || held + coming > MAX_SEGMENTS_IN_MEMORY {
-            let oldest = self.parts.iter().min_by_key(|(_, tracked)| tracked.last_use).map(|(id, _)| *id);
+            let oldest = self
+                .parts
+                .iter()
+                .min_by_key(|(_, tracked)| (tracked.part.in_doubt, tracked.last_use))
+                .map(|(id, _)| *id);
             let Some(id) = oldest else { return };
             held -= self.parts.remove(&id).map_or(0, |tracked| tracked.part.assembly.known());
             self.waiting.retain(|_, (pack, _)| *pack != id);
@@ -231,6 +244,7 @@ impl Camera {
                 from: tracked.part.path().to_owned(),
                 signed: seal.0.clone(),
                 how: (0..assembly.known()).map(|index| assembly.how(index)).collect(),
+                in_doubt: tracked.part.in_doubt,
             });
         }
         self.finishing.insert(id, tracked.part);

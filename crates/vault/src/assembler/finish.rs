@@ -5,15 +5,21 @@
 //! 3. commit it to the index;
 //! 4. only then may a receipt be given.
 //!
+//! A failed sync leaves its bytes in doubt for good, since the kernel may call them clean: before the next sync they are
+//! read, checked and written again.
+//!
 //! A crash before 2 leaves a part that the next announcement finishes; between 2 and 3 an object that the next start,
 //! or the next attempt here, adopts.
 
 use std::{path::PathBuf, sync::Arc};
 
 use dashvault_base::{CameraName, Clock, ContentHash, DeviceId};
-use dashvault_disk::{Disk, DiskError, OpenMode};
-use dashvault_media::{Manifest, PackError, SignedManifest, VerifyOptions, trailer, verify_pack};
+use dashvault_disk::{Disk, DiskError, DiskFile, OpenMode, Operation};
+use dashvault_media::{
+    BodyVerifier, Manifest, PackError, SignedManifest, VerifyOptions, trailer, verify_pack,
+};
 
+use super::part::PIECE_BYTES;
 use crate::archive::{
     index::{Committed, How, IndexError, PackRow, SegmentRow, StoredPack},
     objects::{ObjectError, ObjectKey, ObjectStore, SeekingReader},
@@ -53,6 +59,8 @@ pub(crate) struct FinishJob {
     pub(crate) signed: SignedManifest,
     /// How each segment came here.
     pub(crate) how: Vec<How>,
+    /// A sync of the file has failed: its bytes are written again before the next one.
+    pub(crate) in_doubt: bool,
 }
 
 /// Why a pack did not become durable. It is tried again.
@@ -68,6 +76,21 @@ pub(crate) enum FinishError {
     OtherContent(ObjectKey),
     #[error("object {key} is there but does not verify")]
     Unsound { key: ObjectKey, source: Box<PackError> },
+    /// After a failed sync other bytes are read back. The file is of no use.
+    #[error("segment {segment} of {key} is not what was written")]
+    Rotted { key: ObjectKey, segment: u32 },
+}
+
+impl FinishError {
+    /// Whether bytes that were written may be lost although they can be read.
+    pub(crate) const fn is_in_doubt(&self) -> bool {
+        match self {
+            Self::Disk(error) | Self::Object(ObjectError::Disk(error)) => {
+                matches!(error.operation, Operation::SyncData)
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Archive {
@@ -79,6 +102,9 @@ impl Archive {
         if self.objects.stat(&job.key)?.is_none() {
             let file = self.disk.open(&job.from, OpenMode::Write)?;
             file.set_len(manifest.body_len())?;
+            if job.in_doubt {
+                rewrite(file.as_ref(), &job.key, manifest)?;
+            }
             file.write_all_at(&trailer, manifest.body_len())?;
             file.sync_data()?;
             self.objects.put_file_durable(&job.key, &job.from)?;
@@ -107,6 +133,8 @@ impl Archive {
         if stored.row.key != *key {
             return Err(FinishError::OtherContent(stored.row.key));
         }
+        // Whoever gave it its name may not have lived to sync that.
+        self.objects.sync(key)?;
         match self.index.commit(&stored)? {
             Committed::New => Ok(Some(stored.row)),
             Committed::Known(row) => Ok(Some(row)),
@@ -118,11 +146,28 @@ impl Archive {
         let unsound = |source| FinishError::Unsound { key: key.clone(), source: Box::new(source) };
         let mut reader = SeekingReader::new(self.objects.open(key)?);
         let report = verify_pack(&mut reader, &VerifyOptions::default()).map_err(unsound)?;
-        if report.manifest_hash == manifest.hash() {
-            Ok(())
-        } else {
-            Err(FinishError::OtherContent(key.clone()))
+        if report.manifest_hash != manifest.hash() {
+            return Err(FinishError::OtherContent(key.clone()));
         }
+        Ok(self.objects.sync(key)?)
+    }
+}
+
+/// Writes a body again where it lies, so that the next sync is about all of it.
+fn rewrite(file: &dyn DiskFile, key: &ObjectKey, manifest: &Manifest) -> Result<(), FinishError> {
+    let mut verifier = BodyVerifier::new(manifest);
+    let mut buffer = vec![0; PIECE_BYTES];
+    let (mut at, end) = (0, manifest.body_len());
+    while at < end {
+        let len = usize::try_from(end - at).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+        file.read_exact_at(&mut buffer[..len], at)?;
+        verifier.push(&buffer[..len]);
+        file.write_all_at(&buffer[..len], at)?;
+        at += len as u64;
+    }
+    match verifier.finish().first() {
+        Some(bad) => Err(FinishError::Rotted { key: key.clone(), segment: bad.index }),
+        None => Ok(()),
     }
 }
 

@@ -3,8 +3,9 @@
 //! A live segment is found by content (length and hash). A *prefix* is found by its recording and first PTS, and only
 //! up to the first byte behind which something was lost.
 //!
-//! A scratch is *settled* once each of its segments is stored, or was replaced: another copy that covers the same
-//! PTS of the same recording is stored. Only then may its file be deleted.
+//! A scratch is *settled* once each of its segments is stored, or was replaced: it came damaged, and another copy that
+//! covers the same PTS of the same recording is stored. Only then may its file be deleted. A segment that came whole is
+//! never replaced: PTS come again every 26.5 hours.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -50,6 +51,8 @@ pub(crate) struct LiveSegment {
     pub(crate) clean: u64,
     pub(crate) hash: ContentHash,
     pub(crate) start_pts: Option<Pts>,
+    /// It came whole, so that its hash is the recorder's: then only a stored segment of that hash is its copy.
+    pub(crate) sure: bool,
     pub(crate) settled: bool,
 }
 
@@ -150,7 +153,7 @@ impl LiveIndex {
                     (None, _) => before,
                     (Some(_), None) => false,
                 };
-                before = covered || segment.hash == hash;
+                before = segment.hash == hash || (covered && !segment.sure);
                 if before && !segment.settled {
                     segment.settled = true;
                     entries.unsettled -= 1;
@@ -200,8 +203,22 @@ mod tests {
             clean,
             hash: ContentHash::of(text),
             start_pts: Some(Pts(pts)),
+            sure: false,
             settled: false,
         }
+    }
+
+    #[test]
+    fn what_came_whole_is_not_replaced_by_the_same_pts_a_day_later() {
+        let mut live = LiveIndex::default();
+        live.begin(ScratchId(1), recording());
+        live.closed(ScratchId(1), LiveSegment { sure: true, ..segment(0, 188, 90_000, b"a") });
+        live.end(ScratchId(1));
+        let wrapped = Some(Pts(90_000 + (1 << 33)));
+        live.settle(recording(), ContentHash::of(b"b"), wrapped, Ticks90k(90_000));
+        assert_eq!(live.take_settled(), None);
+        live.settle(recording(), ContentHash::of(b"a"), Some(Pts(90_000)), Ticks90k(90_000));
+        assert_eq!(live.take_settled(), Some((ScratchId(1), recording())));
     }
 
     #[test]

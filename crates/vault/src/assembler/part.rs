@@ -18,6 +18,9 @@ use crate::archive::index::How;
 /// Read and copied in pieces of this size.
 pub(crate) const PIECE_BYTES: usize = 256 * 1024;
 
+/// Bytes of an earlier run that one announcement may have hashed: a sparse file is long for nothing.
+const RECOVER_BYTES: u64 = 512 << 20;
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct Part {
@@ -26,6 +29,10 @@ pub(crate) struct Part {
     path: PathBuf,
     /// How long the file was when it was opened: bytes of an earlier run.
     earlier_bytes: u64,
+    /// The first segment that [`Part::recover`] has not come to.
+    unread: Option<usize>,
+    /// A sync of the file has failed.
+    pub(crate) in_doubt: bool,
 }
 
 /// What a write or a recovery found out.
@@ -42,7 +49,7 @@ impl Part {
     pub(crate) fn open(disk: &dyn Disk, path: PathBuf) -> Result<Self, DiskError> {
         let file = disk.open(&path, OpenMode::Create)?;
         let earlier_bytes = file.len()?;
-        Ok(Self { assembly: Assembly::default(), file, path, earlier_bytes })
+        Ok(Self { assembly: Assembly::default(), file, path, earlier_bytes, unread: None, in_doubt: false })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -85,13 +92,17 @@ impl Part {
     }
 
     /// Looks at what an earlier run left of the segments from `first` on: `uploaded` are the ranges that uploads
-    /// say they brought, and everything else in the file counts if its hash is right.
+    /// say they brought, and everything else in the file counts if its hash is right. A call hashes at most
+    /// [`RECOVER_BYTES`], more than any honest pack has; the next one goes on there.
     pub(crate) fn recover(&mut self, first: usize, uploaded: &[ByteRange]) -> Result<Judged, DiskError> {
         let mut judged = Judged::default();
         if self.earlier_bytes == 0 {
             return Ok(judged);
         }
-        let Some(from) = self.assembly.open_segment(first).map(|open| open.range.start) else {
+        let first = self.unread.take().map_or(first, |unread| unread.min(first));
+        let mut budget = RECOVER_BYTES;
+        let mut open = (first..self.assembly.known()).filter_map(|index| self.assembly.open_segment(index));
+        let Some(from) = open.next().map(|open| open.range.start) else {
             return Ok(judged);
         };
         let there = ByteRange::new(from, self.earlier_bytes);
@@ -105,6 +116,11 @@ impl Part {
             if open.prefix > 0 || open.distrusted || open.range.end > self.earlier_bytes {
                 continue;
             }
+            let Some(left) = budget.checked_sub(open.range.len()) else {
+                self.unread = Some(index);
+                break;
+            };
+            budget = left;
             let hash = self.hash(open.range)?;
             if hash == open.notice.hash {
                 let verdict = self.assembly.judge(index, hash, How::Backfilled);

@@ -41,6 +41,23 @@ pub(crate) struct LiveSession {
     open_start: u64,
     /// Bytes of the open segment that were there when the first loss in it was reported.
     lost_after: Option<u64>,
+    sure: Sure,
+    /// No cut ends the open segment, but the end of the stream.
+    finished: bool,
+}
+
+/// Tells which segments certainly are the recorder's: from a keyframe to a cut, without a loss in them or right before
+/// them (that one may have taken the tables they begin with).
+#[derive(Debug, Default)]
+struct Sure {
+    after_damage: bool,
+}
+
+impl Sure {
+    fn judge(&mut self, segment: &Segment, damaged: bool) -> bool {
+        let after_damage = std::mem::replace(&mut self.after_damage, damaged);
+        segment.keyframe && !damaged && !after_damage
+    }
 }
 
 /// What a session found in the bytes it was given, in order.
@@ -72,7 +89,15 @@ impl SegmentSink for Collector {
 impl LiveSession {
     pub(crate) fn new(recording: RecordingId) -> Self {
         let segmenter = Segmenter::new(SegmenterConfig::default());
-        Self { recording, segmenter, written: 0, open_start: 0, lost_after: None }
+        Self {
+            recording,
+            segmenter,
+            written: 0,
+            open_start: 0,
+            lost_after: None,
+            sure: Sure::default(),
+            finished: false,
+        }
     }
 
     /// Cuts the next bytes.
@@ -91,6 +116,7 @@ impl LiveSession {
 
     /// The stream has ended.
     pub(crate) fn finish(&mut self) -> Vec<Found> {
+        self.finished = true;
         let mut found = Collector::default();
         self.segmenter.finish(&mut found);
         found.0
@@ -106,10 +132,11 @@ impl LiveSession {
     /// Notes that the open segment has ended; gives its place in the scratch.
     pub(crate) fn close(&mut self, segment: &Segment) -> LiveSegment {
         let range = ByteRange::new(self.open_start, self.written);
+        let sure = self.sure.judge(segment, segment.damaged || self.lost_after.is_some()) && !self.finished;
         // A loss inside held-back packets may have been counted to the segment before: then nothing is clean.
         let clean = self.lost_after.take().unwrap_or(if segment.damaged { 0 } else { range.len() });
         self.open_start = self.written;
-        LiveSegment { range, clean, hash: segment.hash, start_pts: segment.start_pts, settled: false }
+        LiveSegment { range, clean, hash: segment.hash, start_pts: segment.start_pts, sure, settled: false }
     }
 
     /// The segment that is coming in.
@@ -155,7 +182,9 @@ pub(crate) fn rescan(
         }
         at += read as u64;
     }
+    let ended = lengths.segments.len();
     segmenter.finish(&mut lengths);
+    lengths.segments.iter_mut().skip(ended).for_each(|segment| segment.sure = false);
     Ok((Scratch { id, file, path: path.to_owned() }, lengths.segments))
 }
 
@@ -163,6 +192,7 @@ pub(crate) fn rescan(
 #[derive(Debug, Default)]
 struct Lengths {
     start: u64,
+    sure: Sure,
     segments: Vec<LiveSegment>,
 }
 
@@ -173,7 +203,8 @@ impl SegmentSink for Lengths {
         let range = ByteRange::new(self.start, self.start + u64::from(segment.len));
         self.start = range.end;
         let clean = if segment.damaged { 0 } else { range.len() };
+        let sure = self.sure.judge(&segment, segment.damaged);
         let Segment { hash, start_pts, .. } = segment;
-        self.segments.push(LiveSegment { range, clean, hash, start_pts, settled: false });
+        self.segments.push(LiveSegment { range, clean, hash, start_pts, sure, settled: false });
     }
 }

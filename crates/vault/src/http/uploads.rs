@@ -97,8 +97,8 @@ async fn create_upload(core: &Arc<Core>, headers: &HeaderMap, body: Body) -> Res
     let metadata = headers.get(&UPLOAD_METADATA).and_then(|value| value.to_str().ok());
     let PackTarget { camera, pack, start } = PackTarget::from_metadata(metadata.unwrap_or_default())?;
     check_room(core).await?;
-    for finished in core.uploads.admit(&device.id, core.config.limits.uploads_per_device)? {
-        core.store.end_upload(finished).await?;
+    for leaving in core.uploads.admit(&device.id, core.config.limits.uploads_per_device)? {
+        core.store.end_upload(leaving).await?;
     }
     let target = UploadTarget { device: device.id.clone(), camera, pack, start, length };
     let upload = core.store.begin_upload(new_id()?, target).await?;

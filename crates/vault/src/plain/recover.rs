@@ -83,6 +83,7 @@ fn recover_camera(
                 key: ObjectKey { device: device.clone(), camera: camera.clone(), pack },
                 how: vec![How::Plain; signed.manifest().segments.len()],
                 from: path,
+                in_doubt: false,
                 signed,
             },
             None => {

@@ -4,7 +4,10 @@ use dashvault_media::{VerifyOptions, verify_pack};
 use dashvault_testkit::disk::CrashDisk;
 
 use super::*;
-use crate::assembler::model::{MemoryIndex, archive, footage};
+use crate::assembler::{
+    finish::FinishError,
+    model::{MemoryIndex, archive, footage},
+};
 
 fn layout() -> Layout {
     Layout::new(Path::new("/data"))
@@ -147,4 +150,55 @@ fn a_lost_packet_damages_one_segment_and_is_noted() {
     let manifest = outcome.complete[0].signed.manifest();
     let damaged: Vec<_> = manifest.segments.iter().map(|segment| segment.damaged).collect();
     assert_eq!(damaged, [false, true, false]);
+}
+
+#[test]
+fn after_a_full_disk_every_pack_that_is_signed_verifies() {
+    let bytes = body();
+    for room in (0..6).map(|part| bytes.len() as u64 * part / 6 + 1000) {
+        let (disk, index) = (CrashDisk::new(), MemoryIndex::default());
+        let archive = archive(&disk, &index).unwrap();
+        let mut plain = load(&archive);
+        let mut outcome = PlainOutcome::default();
+        plain.begin(1, recording(), &mut outcome).unwrap();
+        disk.set_capacity(Some(room));
+        let failed = bytes.chunks(1316).find_map(|piece| plain.data(1, piece, &mut outcome).err());
+        assert!(failed.is_some(), "{room} bytes are too few");
+        disk.set_capacity(None);
+        let _ = plain.end(1, &mut outcome);
+        outcome.complete.iter().for_each(|job| drop(archive.finish(job).unwrap()));
+        let kept = stored(&archive);
+        assert_eq!(kept.len() as u64, outcome.segments.iter().sum::<u64>(), "room for {room}");
+        assert!(bytes.starts_with(&kept), "room for {room}");
+        let lost = outcome.losses.iter().filter(|loss| loss.cause == LossCause::DiskFull).count();
+        assert!(lost <= 1, "room for {room}: {lost} losses");
+    }
+}
+
+#[test]
+fn after_a_failed_sync_the_bytes_are_checked_and_written_again() {
+    let (disk, index) = (CrashDisk::new(), MemoryIndex::default());
+    let archive = archive(&disk, &index).unwrap();
+    let mut plain = load(&archive);
+    let mut outcome = PlainOutcome::default();
+    plain.begin(1, recording(), &mut outcome).unwrap();
+    plain.data(1, &body(), &mut outcome).unwrap();
+    plain.end(1, &mut outcome).unwrap();
+    let job = FinishJob { in_doubt: true, ..outcome.complete.remove(0) };
+    // The first sync comes after: cut, write the body again, write the trailer.
+    disk.fail_at(4, std::io::ErrorKind::Other);
+    let failed = archive.finish(&job).unwrap_err();
+    assert!(failed.is_in_doubt(), "{failed:?}");
+
+    let file = archive.disk.open(&job.from, OpenMode::Write).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, 1000).unwrap();
+    file.write_all_at(&[!byte[0]], 1000).unwrap();
+    let rotted = archive.finish(&job).unwrap_err();
+    assert!(matches!(rotted, FinishError::Rotted { segment: 0, .. }), "{rotted:?}");
+    assert_eq!(archive.objects.stat(&job.key).unwrap(), None);
+
+    file.write_all_at(&byte, 1000).unwrap();
+    archive.finish(&job).unwrap();
+    assert!(body().starts_with(&stored(&archive)));
 }

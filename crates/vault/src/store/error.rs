@@ -16,6 +16,9 @@ pub(crate) enum StoreError {
     /// The upload was ended, or its pack is stored.
     #[error("the upload has ended; announce the pack again")]
     Gone,
+    /// The disk's reserve is for packs that are complete.
+    #[error("the vault's disk is almost full")]
+    Full,
     #[error(transparent)]
     Camera(#[from] CameraError),
     #[error(transparent)]
@@ -36,6 +39,7 @@ impl StoreError {
             Self::Camera(CameraError::Object(error) | CameraError::Finish(FinishError::Object(error))) => {
                 error.is_full()
             }
+            Self::Full => true,
             _ => false,
         }
     }

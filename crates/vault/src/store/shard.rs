@@ -12,7 +12,7 @@ use dashvault_wire::PackAnnounce;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    SessionHandle, StoreError, Track,
+    SessionHandle, SessionKind, StoreError, Track,
     command::{Command, Finished},
     is_stale,
 };
@@ -20,7 +20,7 @@ use crate::{
     archive::index::{How, Index},
     assembler::{
         camera::{Camera, DeviceKeys, Outcome, Standing},
-        finish::{Archive, FinishJob},
+        finish::{Archive, FinishError, FinishJob},
     },
     layout::Layout,
     live_tap::LiveHub,
@@ -45,6 +45,8 @@ pub(crate) struct ShardContext {
     pub(crate) key: Arc<SigningKey>,
     pub(crate) pack_limits: PackLimits,
     pub(crate) upload_expiry: Duration,
+    /// Free disk space below which only complete packs are written.
+    pub(crate) reserve_bytes: u64,
 }
 
 struct Shard {
@@ -58,6 +60,8 @@ struct Shard {
     /// Plain packs that could not be made durable: tried again at the next tick.
     failed: Vec<FinishJob>,
     in_flight: usize,
+    /// The disk is down to its reserve.
+    is_short: bool,
     finished: watch::Sender<u64>,
 }
 
@@ -83,6 +87,7 @@ pub(super) fn start(
         waiting: VecDeque::new(),
         failed: Vec::new(),
         in_flight: 0,
+        is_short: false,
         finished,
     };
     std::thread::Builder::new().name(format!("store-{number}")).spawn(move || shard.run(queue))
@@ -90,6 +95,7 @@ pub(super) fn start(
 
 impl Shard {
     fn run(mut self, mut queue: mpsc::Receiver<Command>) {
+        self.look_at_room();
         while let Some(command) = queue.blocking_recv() {
             if let Command::Stop { graceful, reply } = command {
                 if graceful {
@@ -187,16 +193,40 @@ impl Shard {
                 report("complete pack cannot be made durable", &job.key.to_string(), &error);
                 self.context.metrics.finish_failures.increment(1);
                 if is_plain {
-                    self.failed.push(job);
-                } else if let Some(used) = self.announced.get_mut(&track) {
-                    used.camera.not_stored(job.key.pack);
+                    // Of one that has rotted the next start keeps what can still be cut.
+                    if !matches!(error, FinishError::Rotted { .. }) {
+                        let in_doubt = job.in_doubt || error.is_in_doubt();
+                        self.failed.push(FinishJob { in_doubt, ..job });
+                    }
+                } else if let Some(used) = self.announced.get_mut(&track)
+                    && let Err(error) = used.camera.not_stored(job.key.pack, &error)
+                {
+                    report("useless part cannot be removed", &job.key.to_string(), &error);
                 }
             }
         }
         self.finished.send_modify(|count| *count += 1);
     }
 
+    /// Below the reserve nothing more is taken of what a recorder still has, so that complete packs can be stored.
+    fn look_at_room(&mut self) {
+        let space = self.context.archive.disk.space(&self.context.layout.objects());
+        let short = match space {
+            Ok(space) => space.is_some_and(|space| space.free_bytes < self.context.reserve_bytes),
+            Err(error) => return report("free space is not known", "disk", &error),
+        };
+        if short && !self.is_short {
+            tracing::error!("disk is almost full: recorders' live streams and uploads are turned away");
+        }
+        self.is_short = short;
+        if short {
+            let announced = self.sessions.values().filter(|one| one.kind == SessionKind::Announced);
+            announced.for_each(|session| session.over.cancel());
+        }
+    }
+
     fn tick(&mut self) {
+        self.look_at_room();
         let failed = std::mem::take(&mut self.failed);
         self.enqueue(failed);
         let now = self.context.archive.clock.wall();

@@ -20,6 +20,7 @@ use super::Engine;
 use crate::listener::ListenerConfig;
 use crate::listener::outlet::{Mirror, Outlet, Replay};
 use crate::listener::peer::{HOLD_PACKETS, Opening, Peer};
+use crate::listener::shown::shown;
 use crate::queue::DeliveryQueue;
 use crate::{AcceptError, KeySize, RejectCode, RejectReason};
 
@@ -90,7 +91,7 @@ impl Engine {
     pub(in crate::listener) fn reject(&mut self, now: Instant, id: u32, reason: RejectReason) {
         if let Some(waiting) = self.waiting.remove(&id) {
             let code = reason.code();
-            info!(peer = %waiting.addr, stream_id = %waiting.stream_id, code = code.0, "SRT caller refused");
+            info!(peer = %waiting.addr, stream_id = shown(&waiting.stream_id), code = code.0, "SRT caller refused");
             self.core.reject(ConnId(id), sapflow_srt::RejectCode(code.0));
             self.drain_core(now, None);
         }
@@ -167,7 +168,7 @@ impl Engine {
         };
         let peer = Peer::new(now, opening, Outlet::new(queue.clone(), mirror));
         self.by_caller.insert((peer.addr, peer.caller_socket), id);
-        info!(peer = %peer.addr, stream_id = %peer.stream_id, encrypted, ?latency, "SRT caller accepted");
+        info!(peer = %peer.addr, stream_id = shown(&peer.stream_id), encrypted, ?latency, "SRT caller accepted");
         self.peers.insert(id, peer);
         Accepted { peer: waiting.addr, stream_id: waiting.stream_id, encrypted, latency, queue }
     }
@@ -186,7 +187,7 @@ impl Engine {
             _ => {}
         }
         let stream_id = stream_id.unwrap_or_default();
-        warn!(peer = %to, stream_id, code = code.0, why = code.meaning(), "SRT handshake refused");
+        warn!(peer = %to, stream_id = shown(stream_id), code = code.0, why = code.meaning(), "SRT handshake refused");
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) fn passes(store: &dyn ObjectStore, scratch: &Path) {
     a_taken_key_is_never_replaced(store, scratch);
     what_is_not_there_is_said_so(store);
     walk_shows_recordings_in_order(store, scratch);
+    what_is_there_can_be_synced_again(store, scratch);
     delete_removes_and_may_be_repeated(store, scratch);
 }
 
@@ -68,6 +69,15 @@ fn what_is_not_there_is_said_so(store: &dyn ObjectStore) {
     let key = key("nobody", "20261122-101500_00000");
     assert_eq!(store.stat(&key).unwrap(), None);
     assert!(matches!(store.open(&key), Err(ObjectError::NotFound(_))));
+}
+
+fn what_is_there_can_be_synced_again(store: &dyn ObjectStore, scratch: &Path) {
+    let key = key("d", "20261122-101500_00000");
+    assert!(matches!(store.sync(&key), Err(ObjectError::NotFound(missing)) if missing == key));
+    store.put_file_durable(&key, &file(scratch, b"x")).unwrap();
+    store.sync(&key).unwrap();
+    assert_eq!(content(store, &key), b"x");
+    store.delete(&key).unwrap();
 }
 
 fn walk_shows_recordings_in_order(store: &dyn ObjectStore, scratch: &Path) {

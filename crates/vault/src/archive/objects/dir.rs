@@ -1,6 +1,7 @@
 //! Objects as plain files in a folder of the data disk.
 //!
-//! A put is: sync the file's data, rename it to its key, sync the new folder, sync the old one. A key that exists is
+//! A put is: sync the file's data, rename it to its key, sync the new folder, the old one, and those above the new one.
+//! A key that exists is
 //! never replaced; the data folder's lock makes the check and the rename one step.
 
 use std::{
@@ -27,6 +28,9 @@ impl DirStore {
     /// When the folder cannot be made.
     pub fn open(disk: Arc<dyn Disk>, root: PathBuf) -> Result<Self, DiskError> {
         disk.create_dir_all(&root)?;
+        if let Some(data) = root.parent() {
+            disk.sync_dir(data)?;
+        }
         Ok(Self { disk, root })
     }
 
@@ -34,6 +38,14 @@ impl DirStore {
     #[must_use]
     pub fn path(&self, key: &ObjectKey) -> PathBuf {
         self.root.join(key.to_string())
+    }
+
+    /// Makes the names in `folder` durable, and its own and those above it.
+    fn sync_folders(&self, folder: &Path) -> Result<(), ObjectError> {
+        for folder in folder.ancestors().take_while(|folder| folder.starts_with(&self.root)) {
+            self.disk.sync_dir(folder)?;
+        }
+        Ok(())
     }
 
     fn folders(&self, dir: &Path) -> Result<Vec<String>, DiskError> {
@@ -52,7 +64,18 @@ impl ObjectStore for DirStore {
         if let Some(folder) = to.parent() {
             self.disk.create_dir_all(folder)?;
         }
-        Ok(self.disk.rename_durably(from, &to)?)
+        self.disk.rename_durably(from, &to)?;
+        // A killed run may have made the folders above and not lived to sync their names.
+        to.parent().and_then(Path::parent).map_or(Ok(()), |above| self.sync_folders(above))
+    }
+
+    fn sync(&self, key: &ObjectKey) -> Result<(), ObjectError> {
+        let path = self.path(key);
+        match self.disk.open(&path, OpenMode::Write) {
+            Err(error) if error.is_not_found() => return Err(ObjectError::NotFound(key.clone())),
+            opened => opened?.sync_data()?,
+        }
+        path.parent().map_or(Ok(()), |folder| self.sync_folders(folder))
     }
 
     fn open(&self, key: &ObjectKey) -> Result<Arc<dyn ObjectReader>, ObjectError> {

@@ -15,6 +15,7 @@ use crate::{
 impl Shard {
     pub(super) fn live_begin(&mut self, session: &Arc<SessionHandle>) -> Result<(), StoreError> {
         match session.kind {
+            SessionKind::Announced if self.is_short => return Err(StoreError::Full),
             SessionKind::Announced => {
                 self.announced(&session.track)?.live_begin(session.id, session.recording)?;
             }

@@ -35,6 +35,9 @@ impl Shard {
         if self.context.uploads.find(&upload.id, &upload.target.device).is_none() {
             return Err(StoreError::Gone);
         }
+        if self.is_short {
+            return Err(StoreError::Full);
+        }
         let target = &upload.target;
         let track = Track { device: target.device.clone(), camera: target.camera.clone() };
         let mut offset = upload.offset();
