@@ -34,7 +34,7 @@ mod reference;
 #[command(
     after_help = "Every flag is also a key of a TOML file (--config FILE) and a DASHVAULT_… variable;\n\
     a flag beats a variable, a variable beats the file.\n\n\
-    Exit codes: 0 good, 1 the answer is no (a pack is wrong, footage was lost), 2 wrong usage,\n\
+    Exit codes: 0 it did what was asked, 1 the answer is no (a pack is wrong, nothing was recorded), 2 wrong usage,\n\
     3 it cannot be done here (port in use, no such folder, no ffmpeg)."
 )]
 pub(crate) struct Cli {

@@ -35,19 +35,26 @@ pub(crate) fn variable(key: &str) -> String {
 }
 
 /// The key of a flag: `--allow-anonymous` is `allow_anonymous`; positional arguments have none.
+///
+/// A flag that means something else than another command's of the same name gives itself a variable, and so a key.
 pub(crate) fn key(arg: &Arg) -> Option<String> {
     let long = arg.get_long()?;
     let plain = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
-    (plain && long != CONFIG).then(|| long.replace('-', "_"))
+    let own = arg.get_env().and_then(OsStr::to_str).and_then(|name| name.strip_prefix("DASHVAULT_"));
+    let key = || own.map_or_else(|| long.replace('-', "_"), str::to_ascii_lowercase);
+    (plain && long != CONFIG).then(key)
 }
 
-/// Gives every flag of every command its variable.
+/// Gives every flag of every command its variable; one that is set to nothing counts as not set.
 pub(crate) fn with_variables(command: Command) -> Command {
+    let empty = |name: &str| std::env::var_os(name).is_some_and(|value| value.is_empty());
     command
-        .mut_args(|arg| match (key(&arg), arg.get_long()) {
-            (Some(key), _) => arg.env(variable(&key)),
-            (None, Some(CONFIG)) => arg.env(variable(CONFIG)),
-            _ => arg,
+        .mut_args(|arg| {
+            let key = key(&arg).or_else(|| arg.get_long().filter(|long| *long == CONFIG).map(str::to_owned));
+            match key.map(|key| variable(&key)) {
+                Some(name) if !empty(&name) => arg.env(name),
+                _ => arg,
+            }
         })
         .mut_subcommands(with_variables)
 }

@@ -48,7 +48,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "N", default_value = "1")]
     seed: u64,
     /// Write the report to this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "DASHVAULT_DEMO_JSON", value_name = "FILE")]
     json: Option<PathBuf>,
     /// Keep spool, vault and logs in this folder (new or empty)
     #[arg(long, value_name = "DIR")]

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use dashvault_base::{DeviceId, WallMs};
 use dashvault_vault::devices::{self, DeviceError, DeviceInfo, NewDevice};
+use dashvault_wire::DeviceToken;
 use serde_json::json;
 
 use crate::{
+    broken_index,
     common::{Common, Output},
     failure::{Done, Failure, OrNext, Outcome},
     out::say,
@@ -28,7 +30,8 @@ enum Action {
     /// Add a device: prints its id, its token (only once), its key's fingerprint, and the line that starts its recorder
     #[command(after_help = "Examples:\n  \
         dashvault device add bus-7 --data /srv/dashvault --host vault.example.org\n  \
-        dashvault device add bus-7 --data /srv/dashvault --json | jq -r .token\n\n\
+        dashvault device add bus-7 --data /srv/dashvault --json | jq -r .token\n  \
+        dashvault device add bus-7 --data /srv/dashvault --token dv1_…    # the index was lost: bus-7 as it was\n\n\
         The token is kept nowhere: the vault holds only its hash. Lost? Revoke the device and add another.")]
     Add(AddArgs),
     /// List the devices
@@ -46,6 +49,9 @@ struct AddArgs {
     /// The vault's data folder
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+    /// Add it again with the token that its recorder has, after the index was lost; without it, a new one is made
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<DeviceToken>,
     /// The vault's host as the vehicle reaches it, for the printed line
     #[arg(long, value_name = "HOST", default_value = "VAULT_HOST")]
     host: String,
@@ -100,8 +106,15 @@ pub(crate) fn run(args: DeviceArgs) -> Done {
 
 async fn add(args: AddArgs) -> Done {
     args.common.start_logging()?;
-    let device =
-        devices::add_device(&args.data, &args.name).await.map_err(|error| explain(error, &args.data))?;
+    let new = is_first_use(&args.data)?;
+    let added = match args.token.clone() {
+        Some(token) => devices::restore_device(&args.data, &args.name, token).await,
+        None => devices::add_device(&args.data, &args.name).await,
+    };
+    let device = added.map_err(|error| explain(error, &args.data))?;
+    if new {
+        eprintln!("note: made {}, a new vault's data folder; is that the one meant?", args.data.display());
+    }
     let line = recorder_line(&args, &device);
     if args.output.json {
         let object = json!({
@@ -169,6 +182,15 @@ async fn revoke(args: RevokeArgs) -> Done {
     Ok(Outcome::Good)
 }
 
+/// Whether the data folder will be made. One whose parent is not there either is a typing mistake.
+fn is_first_use(data: &Path) -> Result<bool, Failure> {
+    if data.is_dir() {
+        return Ok(false);
+    }
+    let parent = data.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if parent.is_dir() && !data.exists() { Ok(true) } else { must_exist(data).map(|()| false) }
+}
+
 /// Listing or revoking in a folder that is not there is a typing mistake, and must not make one.
 fn must_exist(data: &Path) -> Result<(), Failure> {
     if data.is_dir() {
@@ -182,7 +204,11 @@ fn explain(error: DeviceError, data: &Path) -> Failure {
     match &error {
         DeviceError::Name(_) => Failure::usage(error).next("choose such a name"),
         DeviceError::Exists(_) | DeviceError::Unknown(_) => Failure::from(error).next(list),
-        _ => Failure::from(error).next("check that --data is a folder that this user may write"),
+        _ => {
+            let next = broken_index::advice(&error, data);
+            let otherwise = || "check that --data is a folder that this user may write".to_owned();
+            Failure::from(error).next(next.unwrap_or_else(otherwise))
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct DrainArgs {
     #[arg(long, value_name = "DIR")]
     spool: PathBuf,
     /// Give up after this long
-    #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = units::duration)]
+    #[arg(long = "for", env = "DASHVAULT_DRAIN_FOR", value_name = "TIME", default_value = "1h", value_parser = units::duration)]
     r#for: Duration,
     /// The most to send a second, as 2Mbit or 250kB
     #[arg(long, value_name = "RATE", value_parser = units::rate)]

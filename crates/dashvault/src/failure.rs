@@ -3,7 +3,7 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | done, nothing wrong found |
-//! | 1 | done, and the answer is no: a pack is wrong, footage was lost, a check failed |
+//! | 1 | done, and the answer is no: a pack is wrong, nothing was recorded, a check failed |
 //! | 2 | the command line or the configuration file is wrong |
 //! | 3 | it could not be done here: no such folder, port in use, no ffmpeg, … |
 //!

@@ -37,7 +37,7 @@ pub(crate) struct LockArgs {
     #[arg(long, value_name = "DIR")]
     spool: PathBuf,
     /// The camera
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, env = "DASHVAULT_LOCK_CAMERA", value_name = "NAME")]
     camera: CameraName,
     /// The range's start, UTC
     #[arg(long, value_name = "YYYYMMDD-HHMMSS")]
@@ -64,11 +64,12 @@ pub(crate) struct LockArgs {
 /// Marks, or releases, every pack that the range touches.
 pub(crate) fn run(args: LockArgs) -> Done {
     args.common.start_logging()?;
-    let range = args.range(SystemClock.wall())?;
+    let now = SystemClock.wall();
+    let range = args.range(now)?;
     let layout = SpoolLayout::new(&args.spool);
     let packs: Vec<Found> =
         packs::in_spool(&args.spool)?.into_iter().filter(|p| p.camera == args.camera).collect();
-    let touched = touched(&packs, range);
+    let touched = touched(&packs, range, now);
     for pack in &touched {
         let marker = layout.marker(&args.camera, *pack);
         let done = if args.release { release(&marker) } else { mark(&marker, &args.note) };
@@ -101,15 +102,14 @@ impl LockArgs {
     }
 }
 
-/// The packs whose time meets the range. A pack's end is its successor's start, or what its manifest says.
-fn touched(packs: &[Found], (from, to): (WallMs, WallMs)) -> Vec<PackId> {
-    let spans = packs.iter().map(|pack| (pack.pack, span(pack)));
+/// The packs whose time meets the range. A pack's end is what its manifest says, else now.
+fn touched(packs: &[Found], (from, to): (WallMs, WallMs), now: WallMs) -> Vec<PackId> {
+    let spans = packs.iter().map(|pack| (pack.pack, span(pack, now)));
     spans.filter(|(_, (start, end))| *start <= to && from <= *end).map(|(pack, _)| pack).collect()
 }
 
-/// From when to when a pack was recorded; an open one goes on.
-fn span(pack: &Found) -> (WallMs, WallMs) {
-    const FOREVER: WallMs = WallMs(i64::MAX);
+/// From when to when a pack was recorded; an open one until now.
+fn span(pack: &Found, now: WallMs) -> (WallMs, WallMs) {
     let manifest = pack.open().ok().and_then(|file| read_manifest(&mut BufReader::new(file)).ok().flatten());
     match manifest.as_ref().map(|signed| signed.manifest()) {
         Some(manifest) => {
@@ -117,7 +117,7 @@ fn span(pack: &Found) -> (WallMs, WallMs) {
             (manifest.start_wall, manifest.start_wall.plus_ms(length_ms))
         }
         // Open, or damaged: it is kept rather than not.
-        None => (pack.pack.recording.start(), FOREVER),
+        None => (pack.pack.recording.start(), now),
     }
 }
 

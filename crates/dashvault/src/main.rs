@@ -10,6 +10,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+#[cfg(feature = "vault")]
+mod broken_index;
 mod cli;
 mod common;
 mod config;

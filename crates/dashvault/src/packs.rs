@@ -111,6 +111,31 @@ pub(crate) fn in_spool(spool: &Path) -> Result<Vec<Found>, Failure> {
     Ok(found)
 }
 
+/// Whether a recorder holds the spool; `None` where that cannot be told (no lock file, or it cannot be read).
+///
+/// Its lock is only looked at, shared and for a moment, so that asking neither makes a file nor needs to write.
+#[cfg(feature = "recorder")]
+pub(crate) fn is_held(spool: &Path) -> Option<bool> {
+    let file = File::open(SpoolLayout::new(spool).lock_file()).ok()?;
+    match file.try_lock_shared() {
+        Ok(()) => Some(false),
+        Err(std::fs::TryLockError::WouldBlock) => Some(true),
+        Err(std::fs::TryLockError::Error(_)) => None,
+    }
+}
+
+/// The packs of a folder that has been a recorder's spool.
+///
+/// # Errors
+/// As [`in_spool`], and when no recorder has ever opened it: a mistyped folder must not count as a sound one.
+pub(crate) fn in_used_spool(spool: &Path) -> Result<Vec<Found>, Failure> {
+    if spool.is_dir() && !SpoolLayout::new(spool).lock_file().exists() {
+        return Err(Failure::here(format_args!("{} is no spool: it has no recorder.lock", spool.display()))
+            .next("check --spool: it is the folder that `dashvault record --spool` was given"));
+    }
+    in_spool(spool)
+}
+
 fn in_folder(folder: &Path, camera: &CameraName, state: State) -> Result<Vec<Found>, Failure> {
     let names = match names_in(folder) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {

@@ -35,7 +35,9 @@ use crate::{
     --spool /var/lib/dashvault --camera front=test --camera rear=file:drive.mp4 --for 60\n  \
     DASHVAULT_TOKEN=dv1_… dashvault record --config /etc/dashvault/recorder.toml\n\n\
     SIGINT or SIGTERM seals the packs and sends the backlog for --drain; a second one stops at once.\n\
-    It may be killed at any time: at most the open segment is lost."
+    It may be killed at any time: at most the open segment is lost.\n\
+    Exit code 1 when nothing at all was recorded. Losses are warned of at the end, and told by `dashvault status`.\n\
+    Without --token packs are signed with a key of the spool's own, which no vault will take later."
 )]
 pub(crate) struct RecordArgs {
     /// The vault's HTTP address; without it nothing is announced or backfilled
@@ -119,6 +121,11 @@ pub(crate) fn run(args: RecordArgs) -> Done {
     args.common.start_logging()?;
     let (length, drain) = (args.r#for, args.drain);
     let config = args.into_config()?;
+    if config.token.is_none() {
+        tracing::warn!(
+            "no --token: packs are signed with a key of this spool's own, and a vault will not take them later"
+        );
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -146,11 +153,22 @@ async fn record(
         () = over => tracing::info!("the time given by --for is over"),
         () = signals.next() => tracing::info!(?drain, "stopping and sending the backlog; a second signal stops at once"),
     }
-    tokio::select! {
-        report = recorder.stop(drain) => say_goodbye(&report),
-        () = signals.next() => tracing::warn!("stopped at once; what is not in the vault stays in the spool"),
+    let latest = recorder.status();
+    let status = tokio::select! {
+        report = recorder.stop(drain) => {
+            say_goodbye(&report);
+            report.status
+        }
+        () = signals.next() => {
+            tracing::warn!("stopped at once; what is not in the vault stays in the spool");
+            latest.borrow().clone()
+        }
+    };
+    let recorded = status.cameras.iter().any(|camera| camera.captured.bytes > 0);
+    if !recorded {
+        tracing::error!("nothing was recorded: no camera gave a whole segment; run `dashvault doctor`");
     }
-    Ok(Outcome::Good)
+    Ok(Outcome::of(recorded))
 }
 
 fn say_goodbye(report: &StopReport) {

@@ -13,8 +13,8 @@ use std::{
 
 use clap::{ArgAction, Args, ValueEnum};
 use dashvault_process::{
-    BackoffConfig, Command, Event, Exit, Heartbeat, RestartPolicy, Signal, Spec, Stall, Started, StopAction,
-    StopLadder, Stopped, Stream, Supervisor,
+    BackoffConfig, Command, Event, Exit, Heartbeat, Lifetime, RestartPolicy, Signal, Spec, Stall, Started,
+    StopAction, StopLadder, Stopped, Stream, Supervisor,
 };
 
 use crate::{
@@ -34,7 +34,8 @@ const LAST_BYTES: Duration = Duration::from_secs(2);
     dashvault run --restart on-failure --stall 10s -- ffmpeg -i rtsp://cam/1 -c copy -f mpegts - > out.ts\n  \
     dashvault run --restart always --give-up-after 5 -- ./upload-hook.sh\n\n\
     Its stdout is passed through. SIGINT or SIGTERM stops it: SIGINT, then SIGTERM, then SIGKILL, to its whole\n\
-    process group, each after its time. It never outlives this program, even if that is killed with SIGKILL.\n\
+    process group, each after its time. Neither it nor what it has started in that group outlives this program, even if that is\n\
+    killed with SIGKILL; what leaves the group (setsid) does.\n\
     Ends with the command's exit code, 128 + N where signal N ended it, or 3 where it cannot be started.")]
 pub(crate) struct RunArgs {
     /// When to start it again
@@ -199,7 +200,8 @@ impl RunArgs {
         let mut words = self.command.into_iter();
         let program =
             words.next().ok_or_else(|| Failure::usage("no command is given").next("write it after --"))?;
-        let mut command = Command::new(&program).args(words).stdout(Stream::Piped);
+        let mut command =
+            Command::new(&program).args(words).stdout(Stream::Piped).lifetime(Lifetime::GroupWithProgram);
         // From a terminal a process in a group of its own may not read.
         if !io::stdin().is_terminal() {
             command = command.stdin(Stream::Inherit);

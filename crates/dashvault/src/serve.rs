@@ -3,13 +3,18 @@
 //! What belongs here: its flags, and starting and stopping it as a service. What it does is in
 //! `dashvault-vault`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{ArgAction, Args};
 use dashvault_srt::Passphrase;
 use dashvault_vault::{StartError, Vault, VaultConfig};
 
 use crate::{
+    broken_index,
     common::Common,
     failure::{Done, Failure, OrNext, Outcome},
     out::say,
@@ -82,7 +87,8 @@ pub(crate) fn run(args: ServeArgs) -> Done {
 async fn serve(config: VaultConfig) -> Done {
     let mut signals = signals::Signals::new()?;
     let anonymous = config.allow_anonymous;
-    let vault = Vault::start(config).await.map_err(not_started)?;
+    let data = config.data.clone();
+    let vault = Vault::start(config).await.map_err(|error| not_started(error, &data))?;
     if anonymous {
         tracing::warn!("anonymous publishing is on: anyone who reaches this port can fill the disk");
     }
@@ -97,7 +103,10 @@ async fn serve(config: VaultConfig) -> Done {
     Ok(Outcome::Good)
 }
 
-fn not_started(error: StartError) -> Failure {
+fn not_started(error: StartError, data: &Path) -> Failure {
+    if let Some(next) = broken_index::advice(&error, data) {
+        return Failure::from(error).next(next);
+    }
     let next = match &error {
         StartError::InUse(_) => "stop the other one, or give this one its own --data",
         StartError::Bind { .. } => {

@@ -21,7 +21,7 @@ use crate::{
     units::{show_bytes, show_seconds},
 };
 
-/// The recorder writes each second; after this long without, it is dead.
+/// The recorder writes each second; after this long without, it is stuck, or dead where its lock cannot tell.
 const FRESH_MS: i64 = 10_000;
 
 /// Tell how a recorder is: per camera what is captured, live, on the vehicle, backfilled, lost.
@@ -43,7 +43,8 @@ pub(crate) struct StatusArgs {
 /// What is printed with `--json`.
 #[derive(Debug, Serialize)]
 struct Told {
-    /// `recording`, `draining`, `stopped`, `dead` (killed, or the power went) or `never-run`.
+    /// `recording`, `draining`, `stopped`, `stuck` (it lives, but tells nothing), `dead` (killed, or the power went) or
+    /// `never-run`.
     state: &'static str,
     /// Milliseconds since the snapshot.
     age_ms: Option<i64>,
@@ -84,12 +85,16 @@ fn tell(spool: &Path) -> Result<Told, Failure> {
         Err(error) => return Err(error).or_next("read the recorder's status", "start the recorder again"),
     };
     let age_ms = SystemClock.wall().0.saturating_sub(recorder.at.0);
-    let state = match recorder.phase {
-        Phase::Stopped => "stopped",
+    let state = match (recorder.phase, packs::is_held(spool)) {
+        (Phase::Stopped, _) => "stopped",
+        // Its lock went with the process, however young its last word is.
+        (_, Some(false)) => "dead",
         // A clock that was set back makes an age negative; a recorder that writes is alive all the same.
-        _ if age_ms.abs() > FRESH_MS => "dead",
-        Phase::Recording => "recording",
-        Phase::Draining => "draining",
+        (_, held) if age_ms.abs() > FRESH_MS => {
+            if held.is_some() { "stuck" } else { "dead" }
+        }
+        (Phase::Recording, _) => "recording",
+        (Phase::Draining, _) => "draining",
     };
     Ok(Told { state, age_ms: Some(age_ms), packs, recorder: Some(recorder) })
 }
@@ -121,6 +126,9 @@ fn print(spool: &Path, told: &Told) {
         say!(
             "          it was killed, or the power went; its packs are safe: start it again on the same --spool"
         );
+    }
+    if told.state == "stuck" {
+        say!("          it holds the spool, but has told nothing for long: see its log, and whether the disk hangs");
     }
     let Some(status) = &told.recorder else { return };
     if let Some(vault) = &status.vault {

@@ -79,13 +79,14 @@ pub(crate) fn verify(places: &Places, progress: &mut Progress) -> Result<Report,
     if places.spool.is_none() && places.data.is_none() {
         return Err(Failure::usage("nothing to verify").next("give --spool DIR, --data DIR, or both"));
     }
-    let vehicle = places.spool.as_deref().map(packs::in_spool).transpose()?.unwrap_or_default();
+    let vehicle = places.spool.as_deref().map(packs::in_used_spool).transpose()?.unwrap_or_default();
     let vault = places.data.as_deref().map(vault::in_vault).transpose()?.unwrap_or_default();
     let mut report = Report::new(places.data.is_some() && places.spool.is_some());
     progress.expect(vehicle.iter().chain(&vault.found).map(|pack| pack.bytes).sum());
 
     let on_vehicle = audit_all(&vehicle, &vault.keys, &mut report, progress);
     let in_vault = audit_all(&vault.found, &vault.keys, &mut report, progress);
+    let rotten = report.wrong_files();
     report.packs_sealed_on_vehicle = on_vehicle.len() as u64;
     report.footage_bytes = on_vehicle.iter().map(|pack| pack.manifest.body_len()).sum();
     report.footage_seconds =
@@ -94,7 +95,7 @@ pub(crate) fn verify(places: &Places, progress: &mut Progress) -> Result<Report,
     chain::check(Place::Vault, &in_vault, &mut report);
     vault.index_findings(&in_vault, &mut report);
     if report.compared {
-        compare::all(&on_vehicle, &vault.found, &mut report);
+        compare::all(&on_vehicle, &vault.found, &rotten, &mut report);
     }
     progress.done();
     report.finish();

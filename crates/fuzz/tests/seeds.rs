@@ -1,5 +1,7 @@
 //! Replays every seed of `fuzz/corpus`, then mutates them for a bounded number of rounds from a printed seed.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 use std::{fs, path::PathBuf};
 
 use dashvault_fuzz::TARGETS;

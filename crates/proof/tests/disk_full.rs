@@ -1,5 +1,7 @@
 //! A spool on a small disk: recording goes on by policy, and what had to go is counted, announced and shown by cause.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 use std::{
     fs::File,
     path::{Path, PathBuf},

@@ -1,6 +1,8 @@
 //! Publishers that announce nothing, as they are: the Python client's ffmpeg, srt-live-transmit, with and without a
 //! passphrase; and the recorder against an SRT server that is not the vault.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 use std::{
     fs::{self, File},
     net::SocketAddr,

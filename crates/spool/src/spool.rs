@@ -81,7 +81,8 @@ impl Spool {
         let (state, mut report) = recovery::tidy(&*disk, &layout)?;
         let (sealing, moves, loss_files) = (Mutex::default(), Mutex::default(), Mutex::default());
         let state = Mutex::new(state);
-        let inner = Inner { disk, layout, device, key, config, sealing, moves, loss_files, state, _lock: lock };
+        let inner =
+            Inner { disk, layout, device, key, config, sealing, moves, loss_files, state, _lock: lock };
         recovery::seal_open_packs(&inner, &mut report)?;
         Ok((Self { inner: Arc::new(inner) }, report))
     }

@@ -69,10 +69,18 @@ pub enum DeviceError {
 /// # Errors
 /// [`DeviceError`]; nothing was added then.
 pub async fn add_device(data: &Path, name: &str) -> Result<NewDevice, DeviceError> {
-    let id: DeviceId = name.parse()?;
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(DeviceError::Random)?;
-    let token = DeviceToken::from_random(secret);
+    restore_device(data, name, DeviceToken::from_random(secret)).await
+}
+
+/// As [`add_device`], with the token that the device has already, and so with the same bearer and signing key: after
+/// the index was lost it is the device it was.
+///
+/// # Errors
+/// [`DeviceError`]; nothing was added then.
+pub async fn restore_device(data: &Path, name: &str, token: DeviceToken) -> Result<NewDevice, DeviceError> {
+    let id: DeviceId = name.parse()?;
     let public_key = SigningKey::from_seed(token.signing_seed()).public_key();
     let row = DeviceRow {
         id: id.clone(),
@@ -153,5 +161,13 @@ mod tests {
             revoke_device(&data, &"nobody".parse().unwrap()).await,
             Err(DeviceError::Unknown(_))
         ));
+    }
+
+    #[tokio::test]
+    async fn device_added_again_with_its_token_after_the_index_is_lost_is_the_one_it_was() {
+        let (data, lost) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let before = add_device(lost.path(), "bus-7").await.unwrap();
+        let after = restore_device(data.path(), "bus-7", before.token.clone()).await.unwrap();
+        assert_eq!((after.fingerprint, after.token), (before.fingerprint, before.token));
     }
 }

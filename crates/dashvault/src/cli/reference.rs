@@ -17,9 +17,10 @@ fn reference_of_the_command_line_is_up_to_date() {
     let mut text = format!("# The command line\n\n{WRITTEN}\n\n");
     text += "Flags of every command (`--config`, `--log-level`, …) stand at the end. A flag may be written\n\
         `--flag VALUE` or `--flag=VALUE`; a truth may be written alone (`--json`) or as `--json=false`.\n\n\
-        Exit codes: 0 good; 1 done, and the answer is no (a pack is wrong, footage was lost, a check failed); 2 wrong\n\
-        usage or configuration; 3 it cannot be done here. `dashvault run` ends with its command's code, 128 + N where\n\
-        signal N ended it.\n";
+        Exit codes: 0 good; 1 done, and the answer is no (a pack is wrong, nothing was recorded, a check\n\
+        failed); 2 wrong usage or configuration; 3 it cannot be done here. Footage lost while recording is no exit code: it\n\
+        is warned of, and told by `dashvault status`. `dashvault run` ends with its command's code, 128 + N where signal N\n\
+        ended it.\n";
     let whole = command();
     leaves(&whole, "dashvault", &mut |path, leaf| describe(path, leaf, &mut text));
     text += "\n## Everywhere\n\n";
@@ -38,6 +39,9 @@ fn reference_of_the_configuration_is_up_to_date() {
         - A list (`camera`) is an array, or a table: `[camera]`, `front = \"test\"`. In a variable, `;` stands between.\n\
         - An unknown key is an error. `serve` and `record` take their own keys only; the other commands take any\n  \
         command's, so that `doctor`, `status` and `verify` can be pointed at a recorder's file.\n\
+        - Three flags mean something else than the recorder's of the same name, and have keys of their own: `drain --for` is\n  \
+        `drain_for`, `lock --camera` is `lock_camera`, `demo --json` is `demo_json`.\n\
+        - An empty variable counts as not set.\n\
         - Keep a file with a `token` or a `passphrase` readable by its user only (`chmod 600`).\n";
     let whole = command();
     for name in ["serve", "record"] {

@@ -1,9 +1,10 @@
 //! Vehicle against vault: the same bytes, from the first to the last.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Read},
+    path::PathBuf,
 };
 
 use dashvault_base::{CameraName, DeviceId, PackId};
@@ -16,8 +17,14 @@ use crate::packs::{Found, State};
 
 const READ_BYTES: usize = 256 * 1024;
 
-/// Compares each sealed pack of the vehicle with the vault's object of the same name.
-pub(crate) fn all(on_vehicle: &[Audited], in_vault: &[Found], report: &mut Report) {
+/// Compares each sealed pack of the vehicle with the vault's object of the same name. `rotten` are the files that are
+/// not what was signed: a sound object is not to blame for differing from one of these.
+pub(crate) fn all(
+    on_vehicle: &[Audited],
+    in_vault: &[Found],
+    rotten: &BTreeSet<PathBuf>,
+    report: &mut Report,
+) {
     let objects: BTreeMap<(&DeviceId, &CameraName, PackId), &Found> = in_vault
         .iter()
         .filter_map(|found| Some(((found.device.as_ref()?, &found.camera, found.pack), found)))
@@ -25,6 +32,9 @@ pub(crate) fn all(on_vehicle: &[Audited], in_vault: &[Found], report: &mut Repor
     for pack in on_vehicle {
         let name = (&pack.manifest.device, &pack.manifest.camera, pack.pack());
         match objects.get(&name) {
+            Some(object) if rotten.contains(&pack.found.path) && !rotten.contains(&object.path) => {
+                report.note(format!("{}: the vault's copy is sound", pack.found.path.display()));
+            }
             Some(object) => one(pack, object, report),
             None if pack.found.state == State::Stored => {
                 let problem = "the vault gave a receipt for it, and does not have it";

@@ -1,6 +1,6 @@
 //! What verification found, for people and for programs.
 
-use std::{fmt, path::PathBuf};
+use std::{collections::BTreeSet, fmt, path::PathBuf};
 
 use dashvault_base::{CameraName, DeviceId, PackId};
 use serde::Serialize;
@@ -104,16 +104,18 @@ impl Report {
         self.wrong.push(finding);
     }
 
+    /// The files that something is wrong with, as far as is known now.
+    pub(crate) fn wrong_files(&self) -> BTreeSet<PathBuf> {
+        self.wrong.iter().map(|finding| finding.path.clone()).collect()
+    }
+
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 
     /// Counts what was found, once all is found.
     pub(crate) fn finish(&mut self) {
-        let mut wrong: Vec<_> = self.wrong.iter().map(|finding| &finding.path).collect();
-        wrong.sort();
-        wrong.dedup();
-        self.packs_sound = self.packs.saturating_sub(wrong.len() as u64);
+        self.packs_sound = self.packs.saturating_sub(self.wrong_files().len() as u64);
         self.ok = self.wrong.is_empty();
     }
 }

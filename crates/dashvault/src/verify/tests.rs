@@ -1,4 +1,4 @@
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use dashvault_base::{ContentHash, PackId, Pts, Ticks90k, WallMs};
 use dashvault_media::{Manifest, SealedBy, SegmentEntry, SignedManifest, SigningKey, trailer};
@@ -61,6 +61,7 @@ fn write(spool: &Path, folder: &str, number: u32, bytes: &[u8]) -> PathBuf {
 /// A spool with three sealed packs in a chain: two pending, one stored.
 fn spool() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("recorder.lock"), "").unwrap();
     let mut previous = ContentHash::ZERO;
     for number in 0..3 {
         let manifest = manifest(number, previous);
@@ -180,7 +181,7 @@ fn receipt_for_what_the_vault_does_not_have_is_wrong() {
     let mut report = Report::new(true);
     let packs = packs::in_spool(dir.path()).unwrap();
     let audited = audit_all(&packs, &BTreeMap::new(), &mut report, &mut Progress::silent());
-    compare::all(&audited, &[], &mut report);
+    compare::all(&audited, &[], &BTreeSet::new(), &mut report);
     assert_eq!(report.packs_on_vehicle_only, 2);
     assert!(report.wrong[0].problem.contains("gave a receipt"), "{report}");
 }
@@ -199,10 +200,15 @@ fn difference_between_vehicle_and_vault_is_named_to_the_byte() {
         device: Some("bus-7".parse().unwrap()),
         ..found
     });
-    compare::all(&audited, &as_objects.collect::<Vec<_>>(), &mut report);
+    let as_objects: Vec<_> = as_objects.collect();
+    compare::all(&audited, &as_objects, &BTreeSet::new(), &mut report);
     assert_eq!(report.packs_identical, 2);
     let finding = &report.wrong[0];
     assert_eq!((finding.segment, finding.start), (Some(2), Some(4 * 188 + 5)), "{finding}");
+
+    let (mut report, rotten) = (Report::new(true), BTreeSet::from([audited[1].found.path.clone()]));
+    compare::all(&audited, &as_objects, &rotten, &mut report);
+    assert!(report.wrong.is_empty() && report.notes[0].contains("the vault's copy is sound"), "{report}");
 }
 
 #[test]
@@ -220,6 +226,9 @@ fn key_that_is_not_the_devices_is_wrong() {
 fn place_that_is_not_there_is_an_error_and_not_an_empty_report() {
     let places = Places { spool: Some("/nowhere".into()), data: None };
     assert!(verify(&places, &mut Progress::silent()).is_err());
+    let dir = tempfile::tempdir().unwrap();
+    let places = Places { spool: Some(dir.path().to_owned()), data: None };
+    assert!(verify(&places, &mut Progress::silent()).unwrap_err().to_string().contains("is no spool"));
     let places = Places { spool: None, data: None };
     assert!(verify(&places, &mut Progress::silent()).is_err());
 }

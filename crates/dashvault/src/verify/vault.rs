@@ -24,14 +24,16 @@ mod with_vault {
 
     use super::{Audited, BTreeMap, Failure, Found, InVault, Path, Report};
     use crate::{
+        broken_index,
         failure::OrNext,
         packs::{Place, State},
         verify::report::Finding,
     };
 
+    const NEXT: &str = "check --data: it is the folder that `dashvault serve --data` was given";
+
     /// The objects of a data folder, and the keys of its devices.
     pub(crate) fn in_vault(data: &Path) -> Result<InVault, Failure> {
-        const NEXT: &str = "check --data: it is the folder that `dashvault serve --data` was given";
         if !data.is_dir() {
             return Err(Failure::here(format_args!("there is no data folder {}", data.display())).next(NEXT));
         }
@@ -40,8 +42,8 @@ mod with_vault {
             .build()
             .or_next("start the runtime", "check the limits on threads")?;
         let (objects, devices) = runtime.block_on(async {
-            let objects = list_objects(data).await.or_next("list the vault's objects", NEXT)?;
-            let devices = list_devices(data).await.or_next("list the vault's devices", NEXT)?;
+            let objects = list_objects(data).await.map_err(|error| explain(error, data))?;
+            let devices = list_devices(data).await.map_err(|error| explain(error, data))?;
             Ok::<_, Failure>((objects, devices))
         })?;
         let keys: BTreeMap<String, String> = devices
@@ -49,6 +51,11 @@ mod with_vault {
             .filter_map(|device| Some((device.id.to_string(), device.fingerprint?)))
             .collect();
         Ok(InVault { found: objects.iter().filter_map(found).collect(), keys, objects })
+    }
+
+    fn explain(error: impl std::error::Error + Send + Sync + 'static, data: &Path) -> Failure {
+        let next = broken_index::advice(&error, data).unwrap_or_else(|| NEXT.to_owned());
+        Failure::from(anyhow::Error::from(error).context("cannot list what the vault holds")).next(next)
     }
 
     fn found(object: &ObjectInfo) -> Option<Found> {

@@ -22,7 +22,7 @@ use crate::shared::{CameraShared, Shared, lock};
 
 const READ_BYTES: usize = 64 * 1024;
 /// After a small read the reader lets the pipe fill for so long: a few frames at a time cost a fraction of one by one.
-const GATHER: Duration = Duration::from_millis(30);
+const GATHER: Duration = Duration::from_millis(50);
 /// How long the reader waits for a slow disk before it gives a segment up. The pipe holds a megabyte meanwhile.
 const PATIENCE: Duration = Duration::from_millis(100);
 

@@ -30,7 +30,7 @@ const DOUBTFUL_AFTER: Duration = Duration::from_millis(180);
 /// After so much more of it a second connection is tried.
 const REDIAL_AFTER: Duration = Duration::from_millis(250);
 /// A payload that is not full waits so long for more.
-const FILL_TIME: Duration = Duration::from_millis(15);
+const FILL_TIME: Duration = Duration::from_millis(70);
 /// How long the end of a recording may take to be acknowledged.
 const LINGER: Duration = Duration::from_secs(1);
 

@@ -19,7 +19,10 @@ mod tests {
 
     #[test]
     fn secrets_are_left_out() {
-        assert_eq!(shown("publish:bus/front/20261122-101500:bus:secret"), "publish:bus/front/20261122-101500");
+        assert_eq!(
+            shown("publish:bus/front/20261122-101500:bus:secret"),
+            "publish:bus/front/20261122-101500"
+        );
         assert_eq!(shown("#!::m=publish,r=bus/x,u=bus,s=secret"), "#!::m=publish,r=bus/x,u=bus");
         assert_eq!(shown("anything"), "anything");
     }

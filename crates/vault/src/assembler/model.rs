@@ -288,6 +288,8 @@ fn at_every_crash_point_receipts_hold_and_reassembly_finishes() {
     for crash_at in 1..=operations {
         for seed in 0..4 {
             let (disk, index, mut vehicle) = (CrashDisk::new(), MemoryIndex::default(), Vehicle::new());
+            // The test disk begins without a root folder; a machine does not.
+            disk.create_dir_all(Path::new("/")).unwrap();
             disk.crash_at(crash_at);
             let _ = vehicle.first_day(&disk, &index);
             // Half of the fates are a killed process, half a power cut.

@@ -30,6 +30,8 @@ impl DirStore {
         disk.create_dir_all(&root)?;
         if let Some(data) = root.parent() {
             disk.sync_dir(data)?;
+            // Folders above the data folder may be closed to us; then their names are the operator's care.
+            data.ancestors().skip(1).for_each(|above| drop(disk.sync_dir(above)));
         }
         Ok(Self { disk, root })
     }
