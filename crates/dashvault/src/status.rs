@@ -91,7 +91,11 @@ fn tell(spool: &Path) -> Result<Told, Failure> {
         (_, Some(false)) => "dead",
         // A clock that was set back makes an age negative; a recorder that writes is alive all the same.
         (_, held) if age_ms.abs() > FRESH_MS => {
-            if held.is_some() { "stuck" } else { "dead" }
+            if held.is_some() {
+                "stuck"
+            } else {
+                "dead"
+            }
         }
         (Phase::Recording, _) => "recording",
         (Phase::Draining, _) => "draining",
@@ -128,7 +132,9 @@ fn print(spool: &Path, told: &Told) {
         );
     }
     if told.state == "stuck" {
-        say!("          it holds the spool, but has told nothing for long: see its log, and whether the disk hangs");
+        say!(
+            "          it holds the spool, but has told nothing for long: see its log, and whether the disk hangs"
+        );
     }
     let Some(status) = &told.recorder else { return };
     if let Some(vault) = &status.vault {

@@ -265,8 +265,24 @@ impl Driver {
         self.machine.handle(now, Input::Exited(exit));
     }
 
+    /// What nobody asked for is a warning, with the last words of the process.
+    fn log(&self, event: &Event) {
+        let name = &self.spec.name;
+        match event {
+            Event::Exited { exit, uptime, tail } if self.status.borrow().phase == Phase::Running => {
+                let said = tail.last().map_or("", String::as_str);
+                tracing::warn!(name, %exit, ?uptime, said, "supervised process ended");
+            }
+            Event::Stalled { idle } => tracing::warn!(name, ?idle, "supervised process stalls"),
+            Event::SpawnFailed { error, .. } => {
+                tracing::warn!(name, %error, "supervised process does not start")
+            }
+            _ => tracing::debug!(name, ?event, "supervised process"),
+        }
+    }
+
     fn report(&self, event: Event) {
-        tracing::debug!(name = self.spec.name, ?event, "supervised process");
+        self.log(&event);
         if let Event::Stalled { .. } = event {
             self.status.send_modify(|status| status.stalls += 1);
         }

@@ -284,9 +284,14 @@ impl Announcer {
         self.budget = (self.budget / 2).max(*BUDGET.start());
         self.shared.reach.failed(Side::Http);
         tracing::debug!(error = %with_sources(failure), "announcement failed");
+        let said = format!("{}; {}", with_sources(failure), failure.advice());
         let mut vault = lock(&self.shared.vault);
+        // Networks come and go; a vault that answers "no" is something to look at.
+        if !matches!(failure, Failure::Http(_)) && vault.last_error.as_ref() != Some(&said) {
+            tracing::warn!(said, "vault refuses the announcement");
+        }
         vault.reachable = false;
-        vault.last_error = Some(format!("{}; {}", with_sources(failure), failure.advice()));
+        vault.last_error = Some(said);
     }
 }
 

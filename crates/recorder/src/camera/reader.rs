@@ -23,6 +23,8 @@ use crate::shared::{CameraShared, Shared, lock};
 const READ_BYTES: usize = 64 * 1024;
 /// After a small read the reader lets the pipe fill for so long: a few frames at a time cost a fraction of one by one.
 const GATHER: Duration = Duration::from_millis(50);
+/// How long a camera and its encoder may take to start before the time counts as lost.
+const START_TIME: Duration = Duration::from_secs(10);
 /// How long the reader waits for a slow disk before it gives a segment up. The pipe holds a megabyte meanwhile.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -34,11 +36,20 @@ pub(super) struct Reader {
     buffer: Box<[u8]>,
     /// When the last byte of the last recording came.
     last_byte: Option<Began>,
+    /// When the camera was first asked for footage, until it gave some.
+    since: Option<Began>,
 }
 
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>, index: usize, queue: Arc<Queue>) -> Self {
-        Self { shared, index, queue, buffer: vec![0; READ_BYTES].into(), last_byte: None }
+        Self {
+            shared,
+            index,
+            queue,
+            buffer: vec![0; READ_BYTES].into(),
+            last_byte: None,
+            since: Some(Began { wall: SystemClock.wall(), at: Instant::now() }),
+        }
     }
 
     /// Records one run of ffmpeg, to its end.
@@ -107,7 +118,12 @@ impl Reader {
 
     /// From the last byte of one recording to the first of the next there is no footage.
     fn count_downtime(&mut self, until: Began, tolerated: Duration) {
-        let Some(from) = self.last_byte.take() else { return };
+        let (from, tolerated) = match (self.last_byte.take(), self.since.take()) {
+            (Some(from), _) => (from, tolerated),
+            // A camera and its encoder take their time to start.
+            (None, Some(from)) => (from, START_TIME),
+            (None, None) => return,
+        };
         let report = downtime(from, until, tolerated, &self.camera().name);
         report.into_iter().for_each(|report| self.queue.push(Item::Loss(report)));
     }

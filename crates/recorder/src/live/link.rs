@@ -29,6 +29,8 @@ use crate::reach::{Side, jittered};
 use crate::shared::{CameraShared, Shared, lock};
 use crate::target::SrtTarget;
 
+/// A connection that the peer closes sooner than this was not wanted.
+const SHORT_SESSION: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const HANDSHAKE_RETRY: Duration = Duration::from_millis(200);
 
@@ -161,8 +163,12 @@ impl Link<'_> {
         self.shared.reach.failed(Side::Live);
         self.failures = self.failures.saturating_add(1);
         let (state, advice) = advice(error);
+        let said = format!("{}; {advice}", with_sources(error));
+        if state == "refused" && lock(&self.camera().live).last_error.as_ref() != Some(&said) {
+            tracing::warn!(camera = %self.camera().name, said, "live is refused");
+        }
         tracing::debug!(camera = %self.camera().name, %error, "no live connection");
-        self.set_state(state, Some(format!("{}; {advice}", with_sources(error))));
+        self.set_state(state, Some(said));
         if *stopping.borrow() {
             // Nothing more will come live; backfill has it.
             self.camera().ring().end();
@@ -182,7 +188,6 @@ impl Link<'_> {
 
     /// Serves the recording over this connection, and over those that replace it.
     async fn serve(&mut self, caller: Caller, recording: RecordingId) {
-        self.failures = 0;
         let mut next = Some(caller);
         while let Some(caller) = next.take() {
             let cursor = self.camera().ring().newest().filter(|cursor| cursor.recording == recording);
@@ -192,14 +197,23 @@ impl Link<'_> {
             tracing::info!(camera = %self.camera().name, %recording, segment = cursor.segment, "live is connected");
             self.set_state("connected", None);
             lock(&self.camera().live).connects += 1;
+            let began = Instant::now();
             let end = self.session(caller, cursor, recording).await;
+            let short = began.elapsed() < SHORT_SESSION;
+            self.failures = if short { self.failures.saturating_add(1) } else { 0 };
             if let Some(why) = end.trouble() {
                 tracing::info!(camera = %self.camera().name, why, "live is disconnected");
                 self.shared.reach.failed(Side::Live);
                 self.set_state("connecting", Some(why));
             }
-            if let End::Replaced(caller) = end {
-                next = Some(caller);
+            match end {
+                End::Replaced(caller) => next = Some(caller),
+                // Accepted and closed at once: a vault without room. Asking it often would not help it.
+                End::Closed(_) if short => {
+                    let pause = Duration::from_millis(250) * 2u32.saturating_pow(self.failures.min(6));
+                    self.shared.reach.pause(jittered(pause)).await;
+                }
+                _ => {}
             }
         }
     }
