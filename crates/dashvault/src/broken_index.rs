@@ -9,11 +9,12 @@ const DAMAGE: [&str; 3] = ["file is not a database", "disk image is malformed", 
 
 /// What to do next where `error` comes of a damaged index in `data`.
 pub(crate) fn advice(error: &(dyn Error + 'static), data: &Path) -> Option<String> {
-    let mut chain = std::iter::successors(Some(error), |error| error.source());
-    let damaged = chain.any(|error| {
+    let (mut damaged, mut cause) = (false, Some(error));
+    while let Some(error) = cause {
         let told = error.to_string();
-        DAMAGE.iter().any(|damage| told.contains(damage))
-    });
+        damaged |= DAMAGE.iter().any(|damage| told.contains(damage));
+        cause = error.source();
+    }
     let data = data.display();
     damaged.then(|| {
         format!(

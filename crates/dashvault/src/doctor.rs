@@ -14,6 +14,7 @@ use crate::{
     out::say,
 };
 
+mod cameras;
 mod clock;
 mod disk;
 mod ffmpeg;
@@ -36,6 +37,12 @@ pub(crate) struct DoctorArgs {
     /// The vault's SRT address
     #[arg(long, value_name = "URL")]
     srt: Option<String>,
+    /// The device's token, which the vault is asked about; better in a file or in DASHVAULT_TOKEN
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    /// Cameras as `dashvault record` takes them: whether they are understood, and files are there
+    #[arg(long, value_name = "CAMERA", value_delimiter = ';')]
+    camera: Vec<String>,
     /// The ffmpeg that the recorder will run
     #[arg(long, value_name = "PROGRAM", default_value = "ffmpeg")]
     ffmpeg: PathBuf,
@@ -112,9 +119,13 @@ pub(crate) fn run(args: DoctorArgs) -> Done {
         checks.extend(more);
     };
     tell(ffmpeg::check(&args.ffmpeg));
+    tell(cameras::check(&args.camera));
     tell(disk::check(args.spool.as_deref()));
     tell(clock::check());
     tell(vec![runtime.block_on(reach::http(args.vault.as_deref()))]);
+    if let Some(token) = &args.token {
+        tell(vec![runtime.block_on(reach::token(token, args.vault.as_deref()))]);
+    }
     tell(vec![runtime.block_on(reach::srt(args.srt.as_deref()))]);
 
     let ok = checks.iter().all(|check| check.verdict != Verdict::Fail);

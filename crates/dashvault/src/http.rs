@@ -1,6 +1,6 @@
-//! The least HTTP that asking a vault takes: one GET, one answer, the connection closed.
+//! The least HTTP that asking a vault takes: one question, one answer, the connection closed.
 //!
-//! What belongs here: health and metrics, asked by `doctor` and the demo. Not footage.
+//! What belongs here: health, metrics and an empty announcement, asked by `doctor` and the demo. Not footage.
 
 use std::io;
 
@@ -17,8 +17,30 @@ const ANSWER_BYTES: u64 = 1 << 20;
 /// # Errors
 /// The connection's.
 pub(crate) async fn get(authority: &str, path: &str) -> io::Result<(u16, String)> {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+    ask(authority, &head).await
+}
+
+/// As [`get`], of a `POST` of JSON with a bearer.
+///
+/// # Errors
+/// The connection's.
+pub(crate) async fn post_json(
+    authority: &str,
+    path: &str,
+    bearer: &str,
+    body: &str,
+) -> io::Result<(u16, String)> {
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\nAuthorization: Bearer {bearer}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    ask(authority, &request).await
+}
+
+async fn ask(authority: &str, request: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(authority).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES).read_to_end(&mut answer).await?;

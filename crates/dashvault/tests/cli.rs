@@ -183,3 +183,109 @@ fn doctor_fails_where_nobody_is_and_prints_json() {
     assert!(http["next"].as_str().unwrap().contains("firewall"));
     assert!(checks.iter().any(|check| check["name"] == "disk speed"));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_command_has_started_dies_with_a_killed_run() {
+    use std::io::{BufRead, BufReader, Read};
+
+    let script = "sleep 81 & echo started; sleep 81";
+    // Whoever of them lives holds stderr, so that its end says that all are gone.
+    let mut command = dashvault();
+    command.args(["run", "--show-stderr", "--", "sh", "-c", script]);
+    let mut child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "started\n");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    child.stderr.take().unwrap().read_to_end(&mut Vec::new()).unwrap();
+}
+
+#[test]
+fn device_is_added_again_with_its_token_and_a_mistyped_folder_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    let add = |data: &Path, token: &str| {
+        let words = ["device", "add", "bus-7", "--json", "--data", text(data)];
+        dashvault().args(words).env("DASHVAULT_TOKEN", token).output().unwrap()
+    };
+    let before = add(&first, "");
+    assert!(err(&before).contains("note: made "), "{}", err(&before));
+    let before: serde_json::Value = serde_json::from_slice(&before.stdout).unwrap();
+    let after = add(&second, before["token"].as_str().unwrap());
+    let after: serde_json::Value = serde_json::from_slice(&after.stdout).unwrap();
+    assert_eq!((&after["token"], &after["fingerprint"]), (&before["token"], &before["fingerprint"]));
+    let mistyped = add(&dir.path().join("not/there"), "");
+    assert_eq!(code(&mistyped), 3, "{}", err(&mistyped));
+    assert!(!dir.path().join("not").exists());
+}
+
+#[test]
+fn damaged_index_ends_with_3_and_says_how_to_make_it_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = text(dir.path());
+    std::fs::write(dir.path().join("index.sqlite"), vec![b'x'; 8192]).unwrap();
+    for args in [
+        vec!["serve", "--http", "127.0.0.1:0", "--srt", "127.0.0.1:0", "--data", data],
+        vec!["verify", "--data", data],
+        vec!["device", "list", "--data", data],
+    ] {
+        let output = run(&args);
+        assert_eq!(code(&output), 3, "{args:?}: {}", err(&output));
+        assert!(err(&output).contains("index.sqlite* away"), "{args:?}: {}", err(&output));
+    }
+}
+
+#[test]
+fn killed_recorder_is_told_as_dead_at_once_and_a_living_one_by_its_lock() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    std::fs::write(dir.path().join("status.json"), format!(r#"{{"at": {now}, "pid": 1}}"#)).unwrap();
+    let lock = std::fs::File::create(dir.path().join("recorder.lock")).unwrap();
+    let status = || run(&["status", "--spool", text(dir.path()), "--json"]);
+    lock.lock().unwrap();
+    assert_eq!(code(&status()), 0, "{}", out(&status()));
+    lock.unlock().unwrap();
+    assert_eq!(code(&status()), 1);
+    assert!(out(&status()).contains("dead"), "{}", out(&status()));
+}
+
+#[test]
+fn recorders_file_gives_drain_no_end_and_lock_no_camera() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("recorder.toml");
+    let spool = dir.path().join("spool");
+    std::fs::create_dir_all(spool.join("front/open")).unwrap();
+    std::fs::write(spool.join("front/open/20261122-101500_00000.ts"), "").unwrap();
+    let settings = format!("spool = {spool:?}\nfor = \"3s\"\ncamera = [\"front=test\", \"rear=test\"]\n");
+    std::fs::write(&file, settings).unwrap();
+    let drain = run(&[
+        "drain",
+        "--config",
+        text(&file),
+        "--show-settings",
+        "--vault",
+        "http://v",
+        "--device",
+        "b",
+        "--token",
+        "dv1_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    ]);
+    assert!(out(&drain).contains("drain_for = \"1h\"  # default"), "{}{}", out(&drain), err(&drain));
+    let none = run(&["lock", "--config", text(&file), "--last", "1s"]);
+    assert_eq!(code(&none), 2);
+    assert!(err(&none).contains("--camera"), "{}", err(&none));
+    let lock = |times: &[&str]| {
+        code(
+            &dashvault()
+                .args(["lock", "--config", text(&file), "--camera", "front"])
+                .args(times)
+                .output()
+                .unwrap(),
+        )
+    };
+    assert_eq!(lock(&["--from", "22000101-000000", "--to", "22000101-000100"]), 1);
+    assert_eq!(lock(&["--from", "20261122-101500", "--to", "20261122-101600"]), 0);
+}

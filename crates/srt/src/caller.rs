@@ -118,7 +118,7 @@ impl Caller {
         let (closed_in, closed) = watch::channel(None);
         // Made before the handshake, so that a dropped future stops the driver too.
         let mut caller = Self { peer, latency: config.latency, shared: Arc::clone(&shared), closed };
-        let outlet = Outlet::new(socket, peer);
+        let outlet = Outlet::new(socket, peer).map_err(|source| io_error(peer, source))?;
         tokio::spawn(Driver { outlet, shared, closed: closed_in }.run());
         caller.latency = caller.opened().await.map_err(|ended| ended.connect_error(peer, &config))?;
         Ok(caller)

@@ -1,14 +1,17 @@
-//! Can the vault be reached: over HTTP by its health, over UDP by a real SRT handshake?
+//! Can the vault be reached: over HTTP by its health, over UDP by a real SRT handshake? Does it know our token?
 //!
 //! A vault that refuses our stream id has answered, and so is reachable.
 
 use std::time::Duration;
 
 use dashvault_srt::{Caller, CallerConfig, ConnectError, SrtUrl};
-use dashvault_wire::paths::HEALTH;
+use dashvault_wire::{
+    AnnounceRequest, DeviceToken,
+    paths::{ANNOUNCE, HEALTH, PROTOCOL},
+};
 
 use super::Check;
-use crate::http::get;
+use crate::http::{get, post_json};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A stream id that no vault accepts: it names no recording.
@@ -38,6 +41,38 @@ pub(super) async fn http(vault: Option<&str>) -> Check {
             format!("{authority} answers {status}: not a vault"),
             "check host, port and base of --vault",
         ),
+    }
+}
+
+/// Announces nothing with the device's token, and sees whether that is taken.
+pub(super) async fn token(token: &str, vault: Option<&str>) -> Check {
+    const NAME: &str = "token";
+    let token = match token.parse::<DeviceToken>() {
+        Ok(token) => token,
+        Err(error) => return Check::fail(NAME, error.to_string(), "correct it; it is not shown here"),
+    };
+    let Some((authority, base)) = vault.and_then(authority) else {
+        return Check::warn(NAME, "is a token, but the vault was not asked", "give --vault http://HOST:PORT");
+    };
+    let nothing = AnnounceRequest { protocol: PROTOCOL, ..AnnounceRequest::default() };
+    let body = serde_json::to_string(&nothing).unwrap_or_default();
+    let path = format!("{base}{ANNOUNCE}");
+    let asked = tokio::time::timeout(PATIENCE, post_json(&authority, &path, &token.bearer(), &body)).await;
+    match asked.map(|answer| answer.map(|(status, _)| status)) {
+        Ok(Ok(200)) => Check::ok(NAME, format!("{authority} takes it")),
+        Ok(Ok(401 | 403)) => Check::fail(
+            NAME,
+            format!("{authority} does not know it, or the device is revoked"),
+            "see `dashvault device list` at the vault; add the device there, or give its token here",
+        ),
+        Ok(Ok(status)) => Check::warn(
+            NAME,
+            format!("{authority} answers {status} to an announcement"),
+            "see the vault's log; vault and recorder may be of different versions",
+        ),
+        Ok(Err(_)) | Err(_) => {
+            Check::warn(NAME, "is a token, but the vault cannot be asked", "see the check of vault HTTP")
+        }
     }
 }
 
