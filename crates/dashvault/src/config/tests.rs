@@ -1,3 +1,5 @@
+//! What `config` promises, case by case.
+
 use std::{ffi::OsString, path::Path};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What `verify` promises, case by case.
+
 use std::{collections::BTreeSet, fs, path::Path};
 
 use dashvault_base::{ContentHash, PackId, Pts, Ticks90k, WallMs};

@@ -1,3 +1,5 @@
+//! What `governor` promises, case by case.
+
 use proptest::prelude::*;
 
 use super::*;

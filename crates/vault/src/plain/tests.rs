@@ -1,3 +1,5 @@
+//! What `plain` promises, case by case.
+
 use std::{collections::BTreeMap, path::Path};
 
 use dashvault_media::{VerifyOptions, verify_pack};

@@ -1,3 +1,5 @@
+//! What `announce` promises, case by case.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What `plan` promises, case by case.
+
 use std::time::Instant;
 
 use dashvault_base::{CameraName, WallMs};

@@ -1,3 +1,5 @@
+//! What `rounds` promises, case by case.
+
 use std::time::{Duration, Instant};
 
 use dashvault_base::WallMs;

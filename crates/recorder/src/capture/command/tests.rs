@@ -1,3 +1,5 @@
+//! What `command` promises, case by case.
+
 use super::*;
 
 const HEAD: &str = "-hide_banner -loglevel warning -nostats -stats_period 1 -progress pipe:2";

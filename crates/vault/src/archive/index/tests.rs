@@ -1,3 +1,5 @@
+//! What `index` promises, case by case.
+
 use dashvault_base::{ContentHash, LossCause, Pts, Ticks90k, WallMs};
 use dashvault_media::{Manifest, SealedBy, SegmentEntry};
 use dashvault_wire::{DeviceToken, LossNotice};

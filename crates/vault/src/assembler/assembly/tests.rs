@@ -1,3 +1,5 @@
+//! What `assembly` promises, case by case.
+
 use dashvault_base::{Pts, Ticks90k, WallMs};
 use dashvault_media::{Manifest, SealedBy, SigningKey};
 use proptest::prelude::*;
