@@ -97,12 +97,16 @@ async fn an_encrypted_connection_is_held_and_delivered_just_the_same() {
 async fn a_link_that_only_reorders_causes_few_retransmissions() {
     let faults = Faults { reorder: 0.1, delay: Duration::from_millis(10), ..Faults::default() };
     let count = 1500;
-    let outcome = run(faults, 41, count, 2 * RATE, None).await;
-    outcome.received.assert_complete(count);
-    let resent = outcome.sent.retransmitted_packets;
-    println!("resent {resent} of {count}");
-    // 25 to 32 were seen; each of the 150 overtaken packets would be asked for without the tolerance.
-    assert!(resent < count / 25, "{resent}");
+    let mut resent = Vec::new();
+    // A busy machine reorders on its own now and then: the middle one of three runs speaks.
+    for seed in [41, 42, 43] {
+        let outcome = run(faults, seed, count, 2 * RATE, None).await;
+        outcome.received.assert_complete(count);
+        resent.push(outcome.sent.retransmitted_packets);
+    }
+    resent.sort_unstable();
+    println!("resent {resent:?} of {count}");
+    assert!(resent[1] < count / 50, "{resent:?}");
 }
 
 #[tokio::test]
