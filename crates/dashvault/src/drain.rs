@@ -13,7 +13,7 @@ use dashvault_wire::DeviceToken;
 use crate::{
     common::Common,
     failure::{Done, Failure, OrNext, Outcome},
-    record,
+    memory, record,
     signals::Signals,
     units,
 };
@@ -72,6 +72,7 @@ pub(crate) fn run(args: DrainArgs) -> Done {
         .enable_all()
         .build()
         .or_next("start the runtime", "check the limits on threads")?;
+    memory::keep_freed(memory::RECORDER_BLOCK);
     runtime.block_on(async {
         let mut signals = Signals::new()?;
         let recorder = Recorder::start(config).map_err(record::not_started)?;

@@ -25,6 +25,8 @@ mod drain;
 mod failure;
 mod http;
 mod lock;
+#[cfg(any(feature = "recorder", feature = "vault"))]
+mod memory;
 mod out;
 mod packs;
 #[cfg(feature = "recorder")]

@@ -16,6 +16,7 @@ use dashvault_wire::DeviceToken;
 use crate::{
     common::Common,
     failure::{Done, Failure, OrNext, Outcome},
+    memory,
     signals::Signals,
     units,
 };
@@ -126,6 +127,7 @@ pub(crate) fn run(args: RecordArgs) -> Done {
             "no --token: packs are signed with a key of this spool's own, and a vault will not take them later"
         );
     }
+    memory::keep_freed(memory::RECORDER_BLOCK);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -17,6 +17,7 @@ use crate::{
     broken_index,
     common::Common,
     failure::{Done, Failure, OrNext, Outcome},
+    memory,
     out::say,
     signals, units,
 };
@@ -79,6 +80,7 @@ pub(crate) struct ServeArgs {
 pub(crate) fn run(args: ServeArgs) -> Done {
     args.common.start_logging()?;
     let config = args.into_config()?;
+    memory::keep_freed(memory::VAULT_BLOCK);
     let runtime =
         tokio::runtime::Runtime::new().or_next("start the runtime", "check the limits on threads")?;
     runtime.block_on(serve(config))

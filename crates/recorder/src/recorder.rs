@@ -34,8 +34,8 @@ const STACK_BYTES: usize = 1 << 20;
 const BLOCKING_STACK_BYTES: usize = 256 << 10;
 /// Disk accesses at once, beside the cameras' own.
 const MAX_BLOCKING: usize = 4;
-/// How often it is looked whether the backlog is gone.
-const DRAIN_TICK: Duration = Duration::from_millis(50);
+/// How often a snapshot is shown while the backlog is sent.
+const DRAIN_TICK: Duration = Duration::from_millis(500);
 /// How long live may take to bring a recording's end across, within the drain.
 const LIVE_DRAIN: Duration = Duration::from_millis(1500);
 
@@ -283,7 +283,7 @@ impl Conductor {
         loop {
             tokio::select! {
                 _ = &mut joined => break,
-                () = tokio::time::sleep(Duration::from_millis(500)) => self.show(Phase::Draining).await,
+                () = tokio::time::sleep(DRAIN_TICK) => self.show(Phase::Draining).await,
             }
         }
         // A link that waits for a recording may have missed that there will be none.
@@ -292,13 +292,24 @@ impl Conductor {
 
     async fn drain(&self, deadline: Instant) -> bool {
         let with_vault = self.shared.config.vault.is_some();
-        let mut shown = Instant::now();
+        let deadline = tokio::time::Instant::from_std(deadline);
+        let mut show_at = tokio::time::Instant::now() + DRAIN_TICK;
         self.shared.book_news.notify_one();
-        while with_vault && !self.shared.book().is_drained() && Instant::now() < deadline {
-            tokio::time::sleep(DRAIN_TICK).await;
-            if shown.elapsed() >= Duration::from_millis(500) {
-                shown = Instant::now();
+        while with_vault && tokio::time::Instant::now() < deadline {
+            let moved = self.shared.jobs.notified();
+            tokio::pin!(moved);
+            // Listens before it looks, so that the last receipt is not missed.
+            moved.as_mut().enable();
+            if self.shared.book().is_drained() {
+                break;
+            }
+            tokio::select! {
+                () = moved => {}
+                () = tokio::time::sleep_until(show_at.min(deadline)) => {}
+            }
+            if tokio::time::Instant::now() >= show_at {
                 self.show(Phase::Draining).await;
+                show_at = tokio::time::Instant::now() + DRAIN_TICK;
             }
         }
         !with_vault || self.shared.book().is_empty()

@@ -266,6 +266,8 @@ impl Announcer {
             acknowledged.iter().for_each(|loss| forget_loss(&shared, loss));
         })
         .await;
+        // Who waits for the backlog's end looks again.
+        self.shared.jobs.notify_waiters();
     }
 
     fn succeeded(&mut self) {

@@ -18,7 +18,7 @@ pub(crate) const MAX_JOB_BYTES: u64 = 8 << 20;
 /// How long a pack counts as young.
 const YOUNG: Duration = Duration::from_secs(600);
 /// After the last upload of a pack the vault is asked this much later, so that uploads that end together ask once.
-const ASK_AFTER: Duration = Duration::from_millis(20);
+const ASK_AFTER: Duration = Duration::from_millis(5);
 
 /// A run of bytes to upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

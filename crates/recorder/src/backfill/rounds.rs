@@ -20,7 +20,7 @@ use crate::live::Carried;
 /// The least time between rounds that only tell of new segments.
 const ROUND_SPACING: Duration = Duration::from_secs(1);
 /// The least time between any two rounds.
-const LEAST_SPACING: Duration = Duration::from_millis(30);
+const LEAST_SPACING: Duration = Duration::from_millis(10);
 /// How long after its acknowledgement a segment may take to be known in the vault, beyond four round trips.
 const SETTLING: Duration = Duration::from_secs(2);
 /// How long a refused pack rests.

@@ -65,6 +65,8 @@ struct State {
     bytes: usize,
     /// Bytes that the writer was not woken for yet.
     quiet: usize,
+    /// The reader waits for room.
+    waited_for: bool,
     closed: bool,
 }
 
@@ -82,6 +84,7 @@ impl Queue {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let full = |state: &mut State| {
             let full = state.bytes > 0 && state.bytes + len > self.bound;
+            state.waited_for = full;
             if full {
                 self.work.notify_one();
             }
@@ -126,8 +129,11 @@ impl Queue {
         let item = state.items.pop_front()?;
         if let Item::Bytes(bytes) = &item {
             state.bytes -= bytes.len();
+            let waited_for = std::mem::take(&mut state.waited_for);
             drop(state);
-            self.room.notify_one();
+            if waited_for {
+                self.room.notify_one();
+            }
         }
         Some(item)
     }

@@ -21,8 +21,9 @@ use super::writer::with_sources;
 use crate::shared::{CameraShared, Shared, lock};
 
 const READ_BYTES: usize = 64 * 1024;
-/// After a small read the reader lets the pipe fill for so long: a few frames at a time cost a fraction of one by one.
-const GATHER: Duration = Duration::from_millis(50);
+/// After a read the reader lets the pipe fill for so long, unless it left something there: a few frames at a time cost a
+/// fraction of one by one.
+const GATHER: Duration = Duration::from_millis(100);
 /// How long a camera and its encoder may take to start before the time counts as lost.
 const START_TIME: Duration = Duration::from_secs(10);
 /// How long the reader waits for a slow disk before it gives a segment up. The pipe holds a megabyte meanwhile.
@@ -71,7 +72,7 @@ impl Reader {
                 }
             };
             started.heartbeat.beat(read);
-            gather = read < READ_BYTES / 2;
+            gather = read < READ_BYTES;
             let (wall, at) = (SystemClock.wall(), Instant::now());
             let block = Bytes::copy_from_slice(&self.buffer[..read]);
             let now = Began { wall, at };

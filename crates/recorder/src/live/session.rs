@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use dashvault_srt::{Caller, CallerConfig, CloseReason, ConnectError, SendError, SendStats};
+use tokio::time::Sleep;
 
 use super::pace::{Pace, UNLIMITED_BYTES_PER_S};
 use super::ring::{Cursor, PAYLOAD_BYTES, Piece};
@@ -29,8 +30,10 @@ const STUCK_AFTER: Duration = Duration::from_secs(5);
 const DOUBTFUL_AFTER: Duration = Duration::from_millis(180);
 /// After so much more of it a second connection is tried.
 const REDIAL_AFTER: Duration = Duration::from_millis(250);
-/// A payload that is not full waits so long for more.
-const FILL_TIME: Duration = Duration::from_millis(70);
+/// A tick may come so much early when there is something to do anyway.
+const EARLY: Duration = Duration::from_millis(20);
+/// And so much late when there is not: a wake-up for its own sake costs as much as sending a frame.
+const LATE: Duration = Duration::from_millis(80);
 /// How long the end of a recording may take to be acknowledged.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -75,6 +78,8 @@ pub(super) struct Session<'a> {
     handed: u64,
     began: Instant,
     next_tick: Instant,
+    /// Wakes for a tick when nothing else does.
+    timer: Pin<Box<Sleep>>,
     /// When the peer was last heard, or nothing was outstanding.
     heard: Instant,
     /// When something was last acknowledged, or nothing was outstanding.
@@ -108,6 +113,7 @@ impl<'a> Session<'a> {
             handed: 0,
             began: now,
             next_tick: now + TICK,
+            timer: Box::pin(tokio::time::sleep(TICK + LATE)),
             heard: now,
             moved: now,
             doubtful: false,
@@ -151,11 +157,11 @@ impl<'a> Session<'a> {
             }
             Piece::SegmentEnd { segment } => self.segment_over(segment),
             Piece::Wait => {
-                let fill = if self.payload.is_empty() { TICK } else { FILL_TIME };
-                let until = self.next_tick.min(Instant::now() + fill);
+                // With the rest of what has just come, in one call.
+                self.flush().await?;
                 tokio::select! {
                     () = fresh => {}
-                    () = tokio::time::sleep_until(until.into()) => self.flush().await?,
+                    () = self.timer.as_mut() => {}
                     reason = self.caller.closed() => return Err(End::Closed(reason)),
                 }
             }
@@ -165,7 +171,7 @@ impl<'a> Session<'a> {
                 return Err(End::Recording);
             }
         }
-        if Instant::now() >= self.next_tick { self.tick() } else { Ok(()) }
+        if Instant::now() + EARLY >= self.next_tick { self.tick() } else { Ok(()) }
     }
 
     async fn wait_for_a_sign(&mut self) -> Result<(), End> {
@@ -271,6 +277,8 @@ impl<'a> Session<'a> {
             // Looks closer while it may be that the link is going.
             self.next_tick = now + TICK / 2;
         }
+        let late = if silence > TICK { Duration::ZERO } else { LATE };
+        self.timer.as_mut().reset((self.next_tick + late).into());
         tracing::trace!(camera = %self.camera().name, rtt_us = stats.rtt_us, oldest = ?stats.buffered, ?silence,
             buffered = stats.buffered_bytes, received = stats.delivery_bytes_per_second, limit = self.limit,
             sent = stats.sent_bytes - self.last.sent_bytes.min(stats.sent_bytes),

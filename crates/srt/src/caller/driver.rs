@@ -2,8 +2,7 @@
 //!
 //! One task a caller. It ends with the session, and tells it through the `closed` channel.
 //!
-//! Its timer is set anew only when it is over or too late: a live session's deadline moves on with each packet, and
-//! each earlier one wakes the runtime through the system. So it may run too early, when nothing is due.
+//! Its timer is pushed back with each frame, which costs nothing while frames come.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,8 +21,9 @@ const DATAGRAM_BYTES: usize = 2048;
 pub(super) const PAUSE: Duration = Duration::from_millis(2);
 /// Datagrams taken in a row before something is sent.
 const BATCH: usize = 256;
-/// The longest sleep.
-const IDLE: Duration = Duration::from_secs(1);
+/// The longest sleep. A timer that is pushed back with each frame costs nothing; one that is far away and must come
+/// nearer wakes the runtime through the system.
+const IDLE: Duration = Duration::from_millis(150);
 
 pub(super) struct Driver {
     pub(super) outlet: Outlet,
@@ -68,14 +68,9 @@ impl Driver {
         }
         session.transmit(now, out);
         // What was due has been sent; a timer that is due again at once waits for the clock's resolution.
-        let wake = session.next_wake(now).map_or(now + IDLE, |at| at.max(now + PAUSE));
-        let set = timer.deadline().into_std();
-        if timer.is_elapsed() || set <= now || wake < set {
-            session.wakes_at = Some(wake);
-            timer.reset(wake.into());
-        } else {
-            session.wakes_at = Some(set);
-        }
+        let wake = session.next_wake(now).map_or(now + IDLE, |at| at.clamp(now + PAUSE, now + IDLE));
+        session.wakes_at = Some(wake);
+        timer.reset(wake.into());
     }
 
     fn receive(&self, buffer: &mut [u8]) {
