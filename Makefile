@@ -7,7 +7,7 @@ BENCH_ARGS ?=
 # Cargo's own directory, wherever the user has put it.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test bench fmt lint docs unit setup footage clean-footage
+.PHONY: help demo test bench bench-srt fmt lint docs unit setup footage clean-footage
 .DEFAULT_GOAL := help
 
 help: ## List the commands
@@ -22,6 +22,11 @@ test: setup-tests footage fmt lint docs deny unit ## Prove it: format, lints, do
 bench: setup-tests ## Measure it (release build; the figures of docs/benchmarks.md; BENCH_ARGS="wire relink")
 	$(CARGO) build --locked --release -p dashvault -p dashvault-proof
 	$(TARGET_DIR)/release/bench $(BENCH_ARGS)
+
+bench-srt: ## Measure SRT beside libsrt and a bare socket (release build; BENCH_ARGS="receive hold --json")
+	@scripts/setup.sh bench-srt
+	$(CARGO) build --locked --release -p dashvault-srt-bench
+	$(TARGET_DIR)/release/srt-bench $(BENCH_ARGS)
 
 fmt: ## Check the format
 	$(CARGO) fmt --all --check

@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh          for `make demo`: a C compiler, ffmpeg, pip (for the footage)
 #   scripts/setup.sh tests    for `make test` also: srt-live-transmit
+#   scripts/setup.sh bench-srt    for `make bench-srt` also: gcc and libsrt to compile against
 #
 # Elsewhere (macOS, Fedora, …) it says what is missing and leaves the installing to you.
 set -euo pipefail
@@ -18,8 +19,12 @@ command -v ffprobe >/dev/null 2>&1 || [[ " ${packages[*]} " = *" ffmpeg "* ]] ||
 need python3 python3
 python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
 [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
-if [ "${1:-}" = tests ]; then
+if [ "${1:-}" = tests ] || [ "${1:-}" = bench-srt ]; then
     need srt-live-transmit srt-tools
+fi
+if [ "${1:-}" = bench-srt ]; then
+    need gcc gcc
+    [ -e /usr/include/srt/srt.h ] || packages+=(libsrt-openssl-dev)
 fi
 
 if ! command -v cargo >/dev/null 2>&1; then
