@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use dashvault_base::{DeviceId, WallMs};
 use dashvault_vault::devices::{self, DeviceError, DeviceInfo, NewDevice};
-use dashvault_wire::DeviceToken;
+use dashvault_wire::{
+    DeviceToken,
+    paths::{ANNOUNCE, PROTOCOL},
+};
 use serde_json::json;
 
 use crate::{
@@ -27,13 +30,20 @@ pub(crate) struct DeviceArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Add a device: prints its id, its token (only once), its key's fingerprint, and the line that starts its recorder
+    /// Add a device: prints its id, its token (only once), its bearer for HTTP, its key's fingerprint, and the line that
+    /// starts its recorder
     #[command(after_help = "Examples:\n  \
         dashvault device add bus-7 --data /srv/dashvault --host vault.example.org\n  \
         dashvault device add bus-7 --data /srv/dashvault --json | jq -r .token\n  \
         dashvault device add bus-7 --data /srv/dashvault --token dv1_…    # the index was lost: bus-7 as it was\n\n\
         The token is kept nowhere: the vault holds only its hash. Lost? Revoke the device and add another.")]
     Add(AddArgs),
+    /// Print the bearer that a device's HTTP requests carry, which follows from its token; for curl and other clients
+    #[command(after_help = "Examples:\n  \
+        DASHVAULT_TOKEN=dv1_… dashvault device bearer\n  \
+        curl -H \"Authorization: Bearer $(dashvault device bearer --token dv1_…)\" http://vault:8080/api/v1/devices/bus-7/cameras\n\n\
+        Needs no vault. It is as secret as the token, but cannot sign or publish. Uploads with curl: docs/guide/vault.md.")]
+    Bearer(BearerArgs),
     /// List the devices
     #[command(after_help = "Example:\n  dashvault device list --data /srv/dashvault")]
     List(ListArgs),
@@ -61,6 +71,17 @@ struct AddArgs {
     /// The vault's SRT port, for the printed line
     #[arg(long, value_name = "PORT", default_value = "8890")]
     srt_port: u16,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct BearerArgs {
+    /// The device's token; better in DASHVAULT_TOKEN, where `ps` does not show it
+    #[arg(long, value_name = "TOKEN")]
+    token: DeviceToken,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -98,6 +119,7 @@ pub(crate) fn run(args: DeviceArgs) -> Done {
     runtime.block_on(async {
         match args.action {
             Action::Add(args) => add(args).await,
+            Action::Bearer(args) => bearer(&args),
             Action::List(args) => list(args).await,
             Action::Revoke(args) => revoke(args).await,
         }
@@ -119,14 +141,18 @@ async fn add(args: AddArgs) -> Done {
     if args.output.json {
         let object = json!({
             "id": device.id, "token": device.token.reveal(), "fingerprint": device.fingerprint, "command": line,
+            "bearer": device.token.bearer(), "curl": curl_line(&args, &device),
         });
         say!("{object:#}");
         return Ok(Outcome::Good);
     }
     say!("device       {}", device.id);
     say!("token        {}   (shown only now)", device.token.reveal());
+    say!("bearer       {}   (follows from the token: `dashvault device bearer`)", device.token.bearer());
     say!("fingerprint  {}", device.fingerprint);
     say!("\nStart its recorder with:\n{line}");
+    say!("\nAsk the vault as this device (how to upload with curl is in docs/guide/vault.md):");
+    say!("{}", curl_line(&args, &device));
     Ok(Outcome::Good)
 }
 
@@ -138,6 +164,27 @@ fn recorder_line(args: &AddArgs, device: &NewDevice) -> String {
         device.id,
         device.token.reveal()
     )
+}
+
+/// An announcement of nothing: it shows that the vault takes the device, and is where an upload begins.
+fn curl_line(args: &AddArgs, device: &NewDevice) -> String {
+    let AddArgs { host, http_port, .. } = args;
+    let nothing = json!({ "protocol": PROTOCOL });
+    format!(
+        "curl -H 'Authorization: Bearer {}' -d '{nothing}' http://{host}:{http_port}{ANNOUNCE}",
+        device.token.bearer()
+    )
+}
+
+fn bearer(args: &BearerArgs) -> Done {
+    args.common.start_logging()?;
+    let bearer = args.token.bearer();
+    if args.output.json {
+        say!("{:#}", json!({ "bearer": bearer }));
+    } else {
+        say!("{bearer}");
+    }
+    Ok(Outcome::Good)
 }
 
 async fn list(args: ListArgs) -> Done {

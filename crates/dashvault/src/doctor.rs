@@ -6,6 +6,7 @@
 use std::{fmt, path::PathBuf};
 
 use clap::Args;
+use dashvault_base::DeviceId;
 use serde::Serialize;
 
 use crate::{
@@ -40,6 +41,12 @@ pub(crate) struct DoctorArgs {
     /// The device's token, which the vault is asked about; better in a file or in DASHVAULT_TOKEN
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
+    /// The device's id; with its token and a camera, live's passphrase is tried too
+    #[arg(long, value_name = "ID")]
+    device: Option<DeviceId>,
+    /// The secret that live is encrypted with, where --srt does not say it
+    #[arg(long, value_name = "SECRET")]
+    passphrase: Option<String>,
     /// Cameras as `dashvault record` takes them: whether they are understood, and files are there
     #[arg(long, value_name = "CAMERA", value_delimiter = ';')]
     camera: Vec<String>,
@@ -126,7 +133,13 @@ pub(crate) fn run(args: DoctorArgs) -> Done {
     if let Some(token) = &args.token {
         tell(vec![runtime.block_on(reach::token(token, args.vault.as_deref()))]);
     }
-    tell(vec![runtime.block_on(reach::srt(args.srt.as_deref()))]);
+    let knock = reach::Knock {
+        device: args.device.clone(),
+        token: args.token.clone(),
+        camera: args.camera.first().cloned(),
+        passphrase: args.passphrase.clone(),
+    };
+    tell(vec![runtime.block_on(reach::srt(args.srt.as_deref(), &knock))]);
 
     let ok = checks.iter().all(|check| check.verdict != Verdict::Fail);
     if args.output.json {

@@ -7,7 +7,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use dashvault_base::DeviceId;
-use dashvault_recorder::{Recorder, RecorderConfig, StopReport, VaultUrl};
+use dashvault_recorder::{Recorder, RecorderConfig, RecorderStatus, StopReport, VaultUrl};
 use dashvault_wire::DeviceToken;
 
 use crate::{
@@ -22,7 +22,8 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  \
     DASHVAULT_TOKEN=dv1_… dashvault drain --vault http://vault:8080 --device bus-7 --spool /mnt/card/spool\n\n\
-    Exit code 0 when every pack has its receipt, 1 when something is left (it stays in the spool).\n\
+    Exit code 0 when every pack has its receipt, 1 when something is left (it stays in the spool): it then says whether\n    \
+    the vault refuses the device, refuses packs, or was not reached in time.\n\
     No recorder may run on the same spool meanwhile.")]
 pub(crate) struct DrainArgs {
     /// The vault's HTTP address
@@ -34,6 +35,9 @@ pub(crate) struct DrainArgs {
     /// The device's token; better in a file or in DASHVAULT_TOKEN, where `ps` does not show it
     #[arg(long, value_name = "TOKEN")]
     token: DeviceToken,
+    /// Another device whose packs in this spool, not sent yet, become this one's; repeat it for several
+    #[arg(long, value_name = "ID", value_delimiter = ';')]
+    adopt: Vec<DeviceId>,
     /// The spool
     #[arg(long, value_name = "DIR")]
     spool: PathBuf,
@@ -58,11 +62,12 @@ pub(crate) fn run(args: DrainArgs) -> Done {
             Failure::here(format_args!("there is no spool {}", args.spool.display())).next("check --spool")
         );
     }
-    let length = args.r#for;
+    let (length, device) = (args.r#for, args.device.clone());
     let config = RecorderConfig {
         vault: Some(args.vault),
         device: args.device,
         token: Some(args.token),
+        adopt: args.adopt,
         spool: args.spool,
         rate_cap_bytes_per_s: args.rate_cap,
         uploads: args.uploads,
@@ -82,6 +87,36 @@ pub(crate) fn run(args: DrainArgs) -> Done {
         };
         let waiting: u64 = report.status.cameras.iter().map(|camera| camera.packs_pending).sum();
         tracing::info!(drained = report.drained, packs_left = waiting, "ended");
-        Ok(Outcome::of(report.drained && waiting == 0))
+        let drained = report.drained && waiting == 0;
+        if !drained {
+            eprintln!("error: {}", why_not(&device, waiting, &report.status));
+        }
+        Ok(Outcome::of(drained))
     })
+}
+
+/// What is left and why, and what to do about it.
+fn why_not(device: &DeviceId, waiting: u64, status: &RecorderStatus) -> String {
+    let vault = status.vault.clone().unwrap_or_default();
+    let left = format!("{waiting} packs stay in the spool");
+    if let Some(said) = vault.denied {
+        return format!(
+            "the vault refuses device {device}: {said}; {left}\n  next: run `dashvault device list` at the vault; if \
+             {device} is there and not revoked, give the token that `dashvault device add` printed for it (--token, \
+             DASHVAULT_TOKEN), else add a device there and give its id and token"
+        );
+    }
+    if !vault.refused.is_empty() {
+        let refused = vault.refused.join("\n  ");
+        return format!(
+            "the vault refuses packs of device {device}; {left}\n  {refused}\n  next: do what it says of each, and run \
+             drain again; packs of another device need its --device and --token, or --adopt"
+        );
+    }
+    match vault.last_error {
+        Some(error) => format!("{left}: {error}\n  next: run drain again when the vault can be reached"),
+        None => {
+            format!("{left}: there was no time for them\n  next: run drain again, or give it a longer --for")
+        }
+    }
 }

@@ -38,7 +38,8 @@ use crate::{
     SIGINT or SIGTERM seals the packs and sends the backlog for --drain; a second one stops at once.\n\
     It may be killed at any time: at most the open segment is lost.\n\
     Exit code 1 when nothing at all was recorded. Losses are warned of at the end, and told by `dashvault status`.\n\
-    Without --token packs are signed with a key of the spool's own, which no vault will take later."
+    Without --token packs are signed with a key of the spool's own; the first start with one signs them again, so that\n    \
+    they can be sent. Packs of another device are not touched unless --adopt names it."
 )]
 pub(crate) struct RecordArgs {
     /// The vault's HTTP address; without it nothing is announced or backfilled
@@ -53,6 +54,9 @@ pub(crate) struct RecordArgs {
     /// The device's token; better in a file or in DASHVAULT_TOKEN, where `ps` does not show it
     #[arg(long, value_name = "TOKEN")]
     token: Option<DeviceToken>,
+    /// Another device whose packs in this spool, not sent yet, become this one's; repeat it for several
+    #[arg(long, value_name = "ID", value_delimiter = ';')]
+    adopt: Vec<DeviceId>,
     /// The folder that footage is recorded into; made where it is missing
     #[arg(long, value_name = "DIR")]
     spool: PathBuf,
@@ -124,7 +128,7 @@ pub(crate) fn run(args: RecordArgs) -> Done {
     let config = args.into_config()?;
     if config.token.is_none() {
         tracing::warn!(
-            "no --token: packs are signed with a key of this spool's own, and a vault will not take them later"
+            "no --token: packs are signed with a key of this spool's own; a later start with a token signs them again"
         );
     }
     memory::keep_freed(memory::RECORDER_BLOCK);
@@ -220,6 +224,7 @@ impl RecordArgs {
             srt,
             device: self.device.unwrap_or(defaults.device),
             token: self.token,
+            adopt: self.adopt,
             spool: self.spool,
             cameras: self.camera,
             quota_bytes: self.quota,

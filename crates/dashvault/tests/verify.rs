@@ -2,58 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-};
+mod rig;
 
-/// A vault on ports of its own; killed at the end, whatever happens.
-struct Vault {
-    child: Child,
-    http: String,
-    srt: String,
-}
+use std::{fs, path::Path, process::Command};
 
-impl Vault {
-    fn start(data: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dashvault"));
-        command.args([
-            "serve",
-            "--http",
-            "127.0.0.1:0",
-            "--srt",
-            "127.0.0.1:0",
-            "--allow-anonymous",
-            "--data",
-        ]);
-        let mut child = command.arg(data).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let (http, srt) = line.trim().split_once(" srt=srt://").unwrap();
-        Self { child, http: http.trim_start_matches("ready http=").to_owned(), srt: srt.to_owned() }
-    }
-
-    /// As a user stops it.
-    fn stop(mut self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-impl Drop for Vault {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn dashvault(args: &[&str], token: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dashvault"));
-    command.args(args).env("DASHVAULT_TOKEN", token).output().unwrap()
-}
+use rig::{Vault, dashvault, object, verify};
 
 #[test]
 fn recorded_without_a_vault_then_drained_is_identical_until_a_byte_of_the_object_changes() {
@@ -107,27 +60,6 @@ fn publish(srt: &str) {
     assert!(status.success());
 }
 
-fn object(data: &Path) -> PathBuf {
-    let mut folders = vec![data.join("objects")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "ts") {
-                return path;
-            }
-        }
-    }
-    panic!("no object in {}", data.display());
-}
-
-fn verify(data: &Path) -> (i32, serde_json::Value) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dashvault"));
-    let output = command.args(["verify", "--json", "--data"]).arg(data).output().unwrap();
-    (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap())
-}
-
 #[test]
 fn published_stream_verifies_until_a_bit_of_it_flips() {
     let dir = tempfile::tempdir().unwrap();
@@ -153,7 +85,21 @@ fn published_stream_verifies_until_a_bit_of_it_flips() {
         }
     }
     fs::remove_file(&path).unwrap();
+    let missing = |report: &serde_json::Value| {
+        assert_eq!((&report["packs_missing"], &report["packs_sound"]), (&1.into(), &0.into()), "{report}");
+        report["wrong"][0]["problem"].as_str().unwrap().to_owned()
+    };
     let (code, report) = verify(dir.path());
     assert_eq!(code, 1);
-    assert!(report["wrong"][0]["problem"].as_str().unwrap().contains("its file is missing"), "{report}");
+    assert!(missing(&report).contains("its file is missing"), "{report}");
+    // A start must not forget what it cannot find.
+    Vault::start(dir.path()).stop();
+    let (code, report) = verify(dir.path());
+    assert_eq!(code, 1, "{report}");
+    assert!(missing(&report).contains("its file is missing since 2"), "{report}");
+    // A backup brings it back.
+    fs::write(&path, &sound).unwrap();
+    Vault::start(dir.path()).stop();
+    let (code, report) = verify(dir.path());
+    assert_eq!((code, &report["packs_missing"]), (0, &0.into()), "{report}");
 }

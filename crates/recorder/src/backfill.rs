@@ -12,12 +12,15 @@
 //! Belongs here: the book, the announcer, the uploaders and their HTTP connections. Not here: files (`dashvault-spool`),
 //! messages (`dashvault-wire`), the rate (`crate::governor`).
 
+mod account;
 mod announcer;
 mod body;
 mod book;
 mod counted;
+mod entry;
 mod feed;
 mod http;
+mod kept;
 #[cfg(test)]
 mod model;
 mod plan;
@@ -32,7 +35,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::reach::jittered;
 use crate::shared::Shared;
 use crate::target::VaultUrl;
-pub(crate) use book::{Book, PackKey, SealedFact, SegmentFact};
+pub(crate) use book::Book;
+pub(crate) use entry::{PackKey, SealedFact, SegmentFact};
 pub(crate) use rounds::Believer;
 
 /// Before a task that failed is started again: what failed may fail again.

@@ -30,6 +30,8 @@ pub struct RecorderConfig {
     /// The device's token, as `dashvault device add` printed it; needed with a vault.
     #[serde(deserialize_with = "token")]
     pub token: Option<DeviceToken>,
+    /// Other devices whose pending packs in the spool become this one's; those recorded without a device always do.
+    pub adopt: Vec<DeviceId>,
     /// The spool's directory.
     pub spool: PathBuf,
     /// The cameras, as `name=source[,key=value…]`.
@@ -78,6 +80,7 @@ impl Default for RecorderConfig {
             srt: None,
             device: unnamed(),
             token: None,
+            adopt: Vec::new(),
             spool: PathBuf::from("spool"),
             cameras: Vec::new(),
             quota_bytes: 0,
@@ -149,6 +152,11 @@ impl RecorderConfig {
         within("live_lag_ms", u64::from(self.live_lag_ms), 200, 60_000)?;
         within("live_ring_bytes", self.live_ring_bytes as u64, 256 << 10, 256 << 20)?;
         within("disk_queue_bytes", self.disk_queue_bytes as u64, 256 << 10, 256 << 20)
+    }
+
+    /// The devices whose pending packs are signed again as this one's.
+    pub(crate) fn adopts_from(&self) -> Vec<DeviceId> {
+        self.adopt.iter().cloned().chain([unnamed()]).collect()
     }
 
     /// How long a graceful stop waits for the backlog.

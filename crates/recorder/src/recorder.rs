@@ -25,9 +25,9 @@ use crate::camera::Camera;
 use crate::config::{ConfigError, OnFull, RecorderConfig};
 use crate::governor::Governor;
 use crate::live;
-use crate::shared::Shared;
+use crate::shared::{Shared, lock};
 use crate::status::{Phase, RecorderStatus};
-use crate::{events, housekeeping, identity, snapshot};
+use crate::{events, housekeeping, identity, quota, recovered, snapshot};
 
 /// Stack of the network thread and of those that serve its disk accesses.
 const STACK_BYTES: usize = 1 << 20;
@@ -178,9 +178,14 @@ fn open(config: RecorderConfig) -> Result<Shared, StartError> {
         None => identity::seed(&config.spool).map_err(|error| spool_error(Box::new(error)))?,
     };
     let key = SigningKey::from_seed(seed);
-    let opened = Spool::open(Arc::new(OsDisk), &config.spool, config.device.clone(), key, limits);
+    let (disk, device) = (Arc::new(OsDisk), config.device.clone());
+    let opened = match &config.token {
+        Some(_) => Spool::open_adopting(disk, &config.spool, device, key, limits, &config.adopts_from()),
+        None => Spool::open(disk, &config.spool, device, key, limits),
+    };
     let (spool, report) = opened.map_err(|error| spool_error(Box::new(error)))?;
-    tracing::info!(?report, "spool is open");
+    recovered::log(&report);
+    quota::warn_if_small(&config, &spool);
     let links = if config.srt.is_some() { config.cameras.len() } else { 0 };
     let governor = Governor::new(Instant::now(), links, config.rate_cap_bytes_per_s);
     Ok(Shared::new(config, spool, governor))
@@ -300,7 +305,7 @@ impl Conductor {
             tokio::pin!(moved);
             // Listens before it looks, so that the last receipt is not missed.
             moved.as_mut().enable();
-            if self.shared.book().is_drained() {
+            if self.shared.book().is_drained() || lock(&self.shared.vault).denied.is_some() {
                 break;
             }
             tokio::select! {

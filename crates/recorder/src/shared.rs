@@ -135,9 +135,11 @@ impl Shared {
 
     /// The losses that the vault has not acknowledged; each is counted for the snapshot the first time it is seen here.
     pub(crate) fn losses(&self) -> Vec<Loss> {
-        let losses = self.spool.losses();
+        // Held while the spool is looked at, so that no older look undoes a newer one.
         let mut tally = lock(&self.losses);
-        for loss in &losses {
+        let growing = self.spool.growing_losses();
+        let losses = self.spool.losses();
+        for loss in growing.iter().chain(&losses) {
             let key = (loss.camera.clone(), loss.id.clone());
             let before = tally.counted.insert(key, loss.lost_ms).unwrap_or_default();
             let more = loss.lost_ms.saturating_sub(before);
@@ -152,8 +154,9 @@ impl Shared {
         lock(&self.losses).counted.remove(&(camera.clone(), id.to_owned()));
     }
 
-    /// Lost milliseconds of one camera in this run, by cause.
+    /// Lost milliseconds of one camera in this run, by cause, up to now: also of what is being lost.
     pub(crate) fn lost_ms(&self, camera: &CameraName) -> BTreeMap<LossCause, u64> {
+        self.losses();
         let tally = lock(&self.losses);
         let own = tally.lost_ms.iter().filter(|((name, _), ms)| name == camera && **ms > 0);
         own.map(|((_, cause), ms)| (*cause, *ms)).collect()

@@ -149,6 +149,8 @@ pub struct VaultStatus {
     pub last_success: Option<WallMs>,
     /// The last failure and what to do about it.
     pub last_error: Option<String>,
+    /// What the vault said when it refused this device itself; none while it takes it.
+    pub denied: Option<String>,
     /// Announcements answered.
     pub announcements: u64,
     /// Receipts believed.

@@ -123,6 +123,17 @@ impl SpoolLayout {
         self.camera(camera).join("last-recording")
     }
 
+    /// The note of new manifest hashes, while packs are adopted.
+    #[must_use]
+    pub fn relinked(&self, camera: &CameraName) -> PathBuf {
+        self.camera(camera).join("relinked")
+    }
+
+    /// The copy that is to replace a pending pack; a left-over is removed at the next start.
+    pub(crate) fn pack_beside(&self, camera: &CameraName, pack: PackId) -> PathBuf {
+        self.folder(camera, Folder::Pending).join(format!(".{}.tmp~", pack.file_name()))
+    }
+
     /// Every folder of a camera.
     #[must_use]
     pub fn folders(&self, camera: &CameraName) -> Vec<PathBuf> {

@@ -207,6 +207,12 @@ impl Ledger {
         self.losses.values().filter(|line| !line.open).map(|line| line.loss.clone()).collect()
     }
 
+    /// What still grows; a pack that is being evicted may yet stay, and does not count.
+    pub(crate) fn growing(&self) -> Vec<Loss> {
+        let growing = self.losses.values().filter(|line| line.open && line.loss.evicted.is_none());
+        growing.map(|line| line.loss.clone()).collect()
+    }
+
     /// What no file says yet.
     pub(crate) fn unwritten(&self) -> Vec<Loss> {
         self.losses.values().filter(|line| !line.written).map(|line| line.loss.clone()).collect()

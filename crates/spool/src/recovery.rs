@@ -1,13 +1,15 @@
 //! Putting a spool in order after a crash, a power cut, or a hand that moved files.
 //!
-//! Two passes. [`tidy`] looks at every name: it removes scraps, settles packs that are in two folders, sends sealed
-//! packs without a sound trailer back to `open`, and builds the shelves. [`seal_open_packs`] then seals what was
+//! Two passes, and one between them. [`tidy`] looks at every name: it removes scraps, settles packs that are in two folders, sends sealed
+//! packs without a sound trailer back to `open`, and builds the shelves. [`adopt_pending`], where it is asked for, signs
+//! packs again that another key has signed. [`seal_open_packs`] then seals what was
 //! open, which needs room on the disk and so may evict. Both may be interrupted at any point and run again.
 //!
 //! What is kept of an open pack ([`rescan`]): every segment in its journal; then, of the bytes behind them that
 //! nobody was told of, the segments that start at a keyframe, the last one marked as damaged, since it was cut short.
 //! The rest of the tail is dropped and counted as lost to the power cut.
 
+mod adopt;
 mod names;
 mod open_pack;
 mod report;
@@ -22,6 +24,7 @@ use crate::{
     shelf::{Shelf, Shelved, State},
     spool::Inner,
 };
+pub(crate) use adopt::{Relinked, adopt_pending, forget_notes};
 use names::CameraNames;
 pub use report::{CameraRecovery, RecoveredPack, RecoveryReport};
 
@@ -75,6 +78,7 @@ fn tidy_camera(
     }
     shelf.chain = chain_before(disk, layout, camera, &shelf, None)?;
     shelf.last_recording = last_recording(disk, layout, camera)?;
+    shelf.relinked = Relinked::read(disk, layout, camera)?;
     names.load_losses(disk, layout, camera, &shelf, &mut state.losses)?;
     Ok(shelf)
 }

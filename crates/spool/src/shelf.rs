@@ -10,7 +10,7 @@ use std::{
 
 use dashvault_base::{CameraName, ContentHash, LossCause, PackId, RecordingId};
 
-use crate::{Folder, loss::Ledger};
+use crate::{Folder, loss::Ledger, recovery::Relinked};
 
 /// One camera's packs.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub(crate) struct Shelf {
     pub(crate) chain: ContentHash,
     /// The last recording id that was given out.
     pub(crate) last_recording: Option<RecordingId>,
+    /// What the chain's links are now, where packs before were adopted.
+    pub(crate) relinked: Relinked,
     /// Somebody writes it.
     pub(crate) taken: bool,
 }
@@ -86,6 +88,11 @@ impl State {
 
     pub(crate) fn pack_mut(&mut self, camera: &CameraName, pack: PackId) -> Option<&mut Shelved> {
         self.cameras.get_mut(camera)?.packs.get_mut(&pack)
+    }
+
+    /// The hash that the manifest of `hash` has now.
+    pub(crate) fn relinked(&self, camera: &CameraName, hash: ContentHash) -> ContentHash {
+        self.cameras.get(camera).map_or(hash, |shelf| shelf.relinked.now(hash))
     }
 
     /// Bytes of all packs.

@@ -15,11 +15,13 @@ use dashvault_disk::{Disk, DiskError, DiskLock, DiskReader, OpenMode};
 use dashvault_media::{PackError, SignedManifest, SigningKey, read_manifest};
 
 use crate::{
-    CameraSpool, Folder, Loss, LossReport, PackReader, QuotaReport, RecoveryReport, SpoolConfig, SpoolError,
-    SpoolLayout, loss, recovery,
+    CameraSpool, Folder, PackReader, QuotaReport, RecoveryReport, SpoolConfig, SpoolError, SpoolLayout, loss,
+    recovery,
     shelf::{Shelf, Shelved, State},
     writer::rename_again,
 };
+
+mod losses;
 
 /// Room asked for when a small file does not fit.
 const SMALL_FILE_BYTES: u64 = 64 << 10;
@@ -55,7 +57,7 @@ pub(crate) struct Inner {
     pub(crate) config: SpoolConfig,
     sealing: Mutex<()>,
     moves: Mutex<()>,
-    loss_files: Mutex<()>,
+    pub(crate) loss_files: Mutex<()>,
     state: Mutex<State>,
     _lock: DiskLock,
 }
@@ -74,6 +76,33 @@ impl Spool {
         key: SigningKey,
         config: SpoolConfig,
     ) -> Result<(Self, RecoveryReport), SpoolError> {
+        Self::open_and(disk, root, device, key, config, None)
+    }
+
+    /// As [`Spool::open`], and signs with `key` every pending pack that another key has signed, if it is of `device` or
+    /// of one in `from`: it is this device's then, with the same footage. Reads and copies each such pack once.
+    ///
+    /// # Errors
+    /// As [`Spool::open`].
+    pub fn open_adopting(
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        device: DeviceId,
+        key: SigningKey,
+        config: SpoolConfig,
+        from: &[DeviceId],
+    ) -> Result<(Self, RecoveryReport), SpoolError> {
+        Self::open_and(disk, root, device, key, config, Some(from))
+    }
+
+    fn open_and(
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        device: DeviceId,
+        key: SigningKey,
+        config: SpoolConfig,
+        adopt_from: Option<&[DeviceId]>,
+    ) -> Result<(Self, RecoveryReport), SpoolError> {
         let layout = SpoolLayout::new(root);
         disk.create_dir_all(root)?;
         let lock = disk.try_lock(&layout.lock_file())?;
@@ -83,7 +112,13 @@ impl Spool {
         let state = Mutex::new(state);
         let inner =
             Inner { disk, layout, device, key, config, sealing, moves, loss_files, state, _lock: lock };
+        if let Some(from) = adopt_from {
+            recovery::adopt_pending(&inner, from, &mut report)?;
+        }
         recovery::seal_open_packs(&inner, &mut report)?;
+        if adopt_from.is_some() {
+            recovery::forget_notes(&inner, &report)?;
+        }
         Ok((Self { inner: Arc::new(inner) }, report))
     }
 
@@ -203,6 +238,28 @@ impl Spool {
         Ok(())
     }
 
+    /// Moves a stored pack back to `pending`, since the vault has lost it: it is to be sent again, and counts as not in
+    /// the vault until then. `None` where there is no such stored pack. Returns after the move is durable.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn take_back(&self, camera: &CameraName, pack: PackId) -> Result<Option<PackInfo>, SpoolError> {
+        let _moves = self.inner.moves();
+        if self.pack(camera, pack).is_none_or(|found| found.folder != Folder::Stored) {
+            return Ok(None);
+        }
+        let Inner { disk, layout, .. } = &*self.inner;
+        let place = |folder| layout.pack(camera, folder, pack);
+        rename_again(&**disk, &place(Folder::Stored), &place(Folder::Pending))?;
+        if let Some(shelved) = self.inner.state().pack_mut(camera, pack) {
+            shelved.folder = Folder::Pending;
+        }
+        match disk.remove(&layout.receipt(camera, pack)) {
+            Err(error) if !error.is_not_found() => Err(error.into()),
+            _ => Ok(self.pack(camera, pack)),
+        }
+    }
+
     /// Keeps a pack, in any state, from eviction; `event` is kept in its marker. Returns after that is durable.
     ///
     /// # Errors
@@ -233,40 +290,6 @@ impl Spool {
         self.inner.disk.remove_durably(&self.inner.layout.marker(camera, pack))?;
         self.inner.note_lock(camera, pack, false);
         Ok(())
-    }
-
-    /// Counts footage that will never exist. Returns its id after it is durable; on a full disk at once, and it is
-    /// written when there is room.
-    ///
-    /// # Errors
-    /// The disk fails in another way; the loss is counted in memory then.
-    pub fn record_loss(&self, report: LossReport) -> Result<String, SpoolError> {
-        let loss = self.inner.state().losses.add(report, None);
-        let written = self.inner.write_loss(&loss.camera, &loss.id);
-        self.inner.state().losses.close(&loss.camera, &loss.id);
-        written.map(|()| loss.id)
-    }
-
-    /// The losses that are not acknowledged, but for one that still grows.
-    #[must_use]
-    pub fn losses(&self) -> Vec<Loss> {
-        self.inner.state().losses.listed()
-    }
-
-    /// Forgets a loss that the vault has acknowledged; one that is not known is no error. After a crash it may be
-    /// listed again.
-    ///
-    /// # Errors
-    /// The disk fails.
-    pub fn ack_loss(&self, camera: &CameraName, id: &str) -> Result<(), SpoolError> {
-        let _files = self.inner.loss_files();
-        if !self.inner.state().losses.remove(camera, id) {
-            return Ok(());
-        }
-        match self.inner.disk.remove(&self.inner.layout.loss(camera, id)) {
-            Err(error) if !error.is_not_found() => Err(error.into()),
-            _ => Ok(()),
-        }
     }
 
     /// Brings the spool within its quota and the disk within its reserve, as far as may be deleted; decides whether
@@ -347,43 +370,6 @@ impl Inner {
             }
         }
         Err(last.map_or_else(|| no_such_pack(camera, pack), SpoolError::from))
-    }
-
-    fn loss_files(&self) -> MutexGuard<'_, ()> {
-        self.loss_files.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Writes a loss as it is now, where its file does not say so yet; a full disk is no error, it is tried again.
-    pub(crate) fn write_loss(&self, camera: &CameraName, id: &str) -> Result<(), SpoolError> {
-        let _files = self.loss_files();
-        let Some(loss) = self.state().losses.to_write(camera, id) else { return Ok(()) };
-        match loss.write(&*self.disk, &self.layout) {
-            Ok(()) => self.state().losses.written(&loss),
-            Err(error) if error.is_full() => {}
-            Err(error) => return Err(error.into()),
-        }
-        Ok(())
-    }
-
-    /// Counts a loss that recovery finds, once, however often recovery runs.
-    pub(crate) fn count_once(&self, report: LossReport) -> Result<(), SpoolError> {
-        let known = |loss: &Loss| {
-            let LossReport { camera, recording, from, cause, .. } = &report;
-            loss.camera == *camera
-                && loss.recording == *recording
-                && loss.from == *from
-                && loss.cause == *cause
-        };
-        if self.state().losses.listed().iter().any(known) {
-            return Ok(());
-        }
-        let loss = self.state().losses.add(report, None);
-        self.state().losses.close(&loss.camera, &loss.id);
-        self.write_loss(&loss.camera, &loss.id)
-    }
-
-    pub(crate) fn unwritten_losses(&self) -> Vec<Loss> {
-        self.state().losses.unwritten()
     }
 
     fn note_lock(&self, camera: &CameraName, pack: PackId, locked: bool) {

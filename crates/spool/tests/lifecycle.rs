@@ -35,6 +35,41 @@ fn a_pack_is_the_cameras_bytes_and_a_trailer_and_moves_on_with_its_receipt() {
 }
 
 #[test]
+fn a_pack_that_the_vault_has_lost_is_pending_again_and_whole_wherever_the_power_fails() {
+    let (start, footage, front) = (CrashDisk::new(), Footage::seconds(4, 1), camera("front"));
+    let (spool, _) = open(&start, SpoolConfig::default()).unwrap();
+    let mut writer = spool.camera(&front).unwrap();
+    let sealed = write_pack(&mut writer, &footage, pack(0), 0, 3).unwrap();
+    assert_eq!(spool.take_back(&front, pack(0)).unwrap(), None, "it is not stored");
+    receipt(&spool, &front, &sealed).unwrap();
+    drop((writer, spool));
+    start.restart(0);
+    let whole = start.fork();
+    let take_back = |disk: &CrashDisk| -> Result<_, SpoolError> {
+        open(disk, SpoolConfig::default())?.0.take_back(&front, pack(0))
+    };
+    assert_eq!(take_back(&whole).unwrap().unwrap().folder, Folder::Pending);
+    let operations = whole.operations() - start.operations();
+    for point in 1..=operations {
+        for seed in 0..4 {
+            let disk = start.fork();
+            disk.crash_at(point);
+            let _ = take_back(&disk);
+            disk.restart(seed);
+            let (spool, _) = open(&disk, SpoolConfig::default()).unwrap();
+            let folders = folder_of(&disk, &front, pack(0));
+            assert!(matches!(folders[..], [Folder::Stored | Folder::Pending]), "point {point}: {folders:?}");
+            verify(&disk, &layout().pack(&front, folders[0], pack(0)), pack(0));
+            // It is told again, and gets its receipt again.
+            spool.take_back(&front, pack(0)).unwrap();
+            assert_eq!(folder_of(&disk, &front, pack(0)), [Folder::Pending]);
+            receipt(&spool, &front, &sealed).unwrap();
+            assert_eq!(folder_of(&disk, &front, pack(0)), [Folder::Stored]);
+        }
+    }
+}
+
+#[test]
 fn readers_see_only_durable_segments_and_go_on_through_sealing_and_eviction() {
     let (disk, footage, front) = (CrashDisk::new(), Footage::seconds(8, 2), camera("front"));
     let config = SpoolConfig { quota_bytes: Some(1), ..SpoolConfig::default() };

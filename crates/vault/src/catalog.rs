@@ -45,6 +45,8 @@ pub struct IndexedObject {
     pub segments: u32,
     /// When it was stored.
     pub stored_at: WallMs,
+    /// When the vault noticed that the object is gone, or is not what was stored.
+    pub missing_since: Option<WallMs>,
 }
 
 /// Why the catalog cannot be read.
@@ -83,6 +85,7 @@ pub async fn list_objects(data: &Path) -> Result<Vec<ObjectInfo>, CatalogError> 
             bytes: row.bytes,
             segments: row.segments,
             stored_at: row.stored_at,
+            missing_since: row.missing_since,
         };
         found.insert(row.key, (None, Some(indexed)));
     }

@@ -42,6 +42,8 @@ pub struct Limits {
     pub uploads_per_device: usize,
     /// How long an unfinished upload is kept after its last byte (default 24 h).
     pub upload_expiry: Duration,
+    /// How often a device is told which of its packs the vault has lost (default 10 min).
+    pub missing_interval: Duration,
     /// How long a request's header may take, and how long a connection may idle (default 15 s).
     pub header_timeout: Duration,
     /// How long an announcement's body may take, and how long an upload may bring no byte (default 20 s).
@@ -82,6 +84,7 @@ impl Default for Limits {
             cameras_per_device: 32,
             uploads_per_device: 32,
             upload_expiry: Duration::from_secs(24 * 3600),
+            missing_interval: Duration::from_secs(600),
             header_timeout: Duration::from_secs(15),
             body_timeout: Duration::from_secs(20),
             plain_takeover: Duration::from_secs(1),

@@ -15,7 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     VaultConfig,
-    archive::index::{Index, IndexError, RecordingKind},
+    archive::{
+        index::{Index, IndexError, RecordingKind},
+        objects::ObjectKey,
+    },
     live_tap::LiveHub,
     metrics::Metrics,
     store::{ObjectReads, Store},
@@ -42,8 +45,16 @@ pub(crate) struct Core {
     pub(crate) gates: Gates,
     /// Cancelled when the vault stops.
     pub(crate) stopping: CancellationToken,
+    pub(crate) memory: Memory,
+}
+
+/// What a running vault remembers between requests; it begins empty.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
     touched: Mutex<HashMap<DeviceId, Instant>>,
     claims: Mutex<HashMap<(DeviceId, CameraName, RecordingId), RecordingKind>>,
+    /// When a device was told of its missing packs, and up to which.
+    missing_told: Mutex<HashMap<DeviceId, (Instant, Option<ObjectKey>)>>,
     sessions: AtomicU64,
 }
 
@@ -51,57 +62,36 @@ pub(crate) struct Core {
 pub(crate) trait ClockDebug: Clock + std::fmt::Debug {}
 impl<T: Clock + std::fmt::Debug> ClockDebug for T {}
 
-/// What [`Core::new`] puts together.
-pub(crate) struct Parts {
-    pub(crate) config: VaultConfig,
-    pub(crate) clock: Arc<dyn ClockDebug>,
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) index: Index,
-    pub(crate) store: Store,
-    pub(crate) reads: ObjectReads,
-    pub(crate) uploads: Arc<UploadTable>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) live: Arc<LiveHub>,
-}
-
 impl Core {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, clock, disk, index, store, reads, uploads, metrics, live } = parts;
-        let (gates, stopping) = (Gates::default(), CancellationToken::new());
-        let (touched, claims, sessions) = (Mutex::default(), Mutex::default(), AtomicU64::new(1));
-        Self {
-            config,
-            clock,
-            disk,
-            index,
-            store,
-            reads,
-            uploads,
-            metrics,
-            live,
-            gates,
-            stopping,
-            touched,
-            claims,
-            sessions,
-        }
-    }
-
     /// A number no other live session of this run has.
     pub(crate) fn next_session(&self) -> u64 {
-        self.sessions.fetch_add(1, Ordering::Relaxed)
+        self.memory.sessions.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Notes that a device was heard of, now and then.
     pub(crate) async fn touch(&self, device: &DeviceId) -> Result<(), IndexError> {
         {
-            let mut touched = lock(&self.touched);
+            let mut touched = lock(&self.memory.touched);
             if touched.get(device).is_some_and(|last| last.elapsed() < TOUCH) {
                 return Ok(());
             }
             touched.insert(device.clone(), Instant::now());
         }
         self.index.touch_device(device, self.clock.wall()).await
+    }
+
+    /// Whether a device may be told of missing packs again, and after which one it goes on; `None`: not yet.
+    pub(crate) fn may_tell_missing(&self, device: &DeviceId) -> Option<Option<ObjectKey>> {
+        match lock(&self.memory.missing_told).get(device) {
+            Some((at, _)) if at.elapsed() < self.config.limits.missing_interval => None,
+            Some((_, after)) => Some(after.clone()),
+            None => Some(None),
+        }
+    }
+
+    /// Notes that a device was told of its missing packs up to `last`; without one it was told of all.
+    pub(crate) fn missing_told(&self, device: &DeviceId, last: Option<ObjectKey>) {
+        lock(&self.memory.missing_told).insert(device.clone(), (Instant::now(), last));
     }
 
     /// Notes a recording's kind unless it has one; gives the one it has. `None`: the device may not have that many
@@ -114,7 +104,7 @@ impl Core {
         kind: RecordingKind,
     ) -> Result<Option<RecordingKind>, IndexError> {
         let key = (device.clone(), camera.clone(), recording);
-        if let Some(kind) = lock(&self.claims).get(&key) {
+        if let Some(kind) = lock(&self.memory.claims).get(&key) {
             return Ok(Some(*kind));
         }
         let cameras = self.index.cameras(device).await?;
@@ -122,7 +112,7 @@ impl Core {
             return Ok(None);
         }
         let kind = self.index.claim_recording(device, camera, recording, kind, self.clock.wall()).await?;
-        let mut claims = lock(&self.claims);
+        let mut claims = lock(&self.memory.claims);
         if claims.len() >= MAX_CLAIMS {
             claims.clear();
         }

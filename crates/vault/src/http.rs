@@ -45,5 +45,6 @@ fn router(core: Arc<Core>) -> Router {
         .route(paths::METRICS, get(health::metrics))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(axum::middleware::map_response(problem::in_place_of_text))
         .with_state(core)
 }

@@ -25,6 +25,7 @@ pub(crate) struct Metrics {
     pub(crate) srt_connections: Gauge,
     pub(crate) srt_lost_packets: Counter,
     pub(crate) http_connections: Gauge,
+    pub(crate) objects_missing: Gauge,
 }
 
 /// What came one way.
@@ -56,6 +57,7 @@ impl Metrics {
             srt_connections: gauge("dashvault_srt_connections"),
             srt_lost_packets: counter("dashvault_srt_lost_packets_total"),
             http_connections: gauge("dashvault_http_connections"),
+            objects_missing: gauge("dashvault_objects_missing"),
             handle,
             recorder,
         }
@@ -123,6 +125,8 @@ fn describe(recorder: &PrometheusRecorder) {
     }
     recorder.describe_gauge("dashvault_srt_connections".into(), None, "SRT publishers now.".into());
     recorder.describe_gauge("dashvault_http_connections".into(), None, "HTTP connections now.".into());
+    let missing = "Stored packs whose object is gone or is not what was stored.";
+    recorder.describe_gauge("dashvault_objects_missing".into(), None, missing.into());
 }
 
 impl fmt::Debug for Metrics {

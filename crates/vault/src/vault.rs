@@ -10,17 +10,17 @@ use dashvault_disk::{Disk, DiskError, DiskLock, OsDisk};
 use dashvault_media::{PackLimits, SigningKey};
 use dashvault_srt::{Listener, ListenerConfig};
 use tokio::{net::TcpListener, runtime::Handle, task::JoinSet};
-use tokio_util::sync::DropGuard;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     VaultConfig,
     archive::{
         index::{Index, IndexError},
         objects::{DirStore, ObjectStore},
-        reconcile::{ReconcileError, reconcile},
+        reconcile::{ReconcileError, Reconciled, reconcile},
     },
     assembler::finish::Archive,
-    core::{Core, Parts},
+    core::{Core, Gates, Memory},
     http, ingest,
     keys::{self, KeyError},
     layout::Layout,
@@ -110,8 +110,21 @@ impl Vault {
         let store = store.map_err(StartError::Threads)?;
         let (reads, readers) = ObjectReads::start(&objects).map_err(StartError::Threads)?;
         let clock = Arc::new(SystemClock);
-        let parts = Parts { config, clock, disk, index, store, reads, uploads, metrics, live };
-        let core = Arc::new(Core::new(parts));
+        let (gates, stopping, memory) = (Gates::default(), CancellationToken::new(), Memory::default());
+        let core = Arc::new(Core {
+            config,
+            clock,
+            disk,
+            index,
+            store,
+            reads,
+            uploads,
+            metrics,
+            live,
+            gates,
+            stopping,
+            memory,
+        });
         match listen(&core).await {
             Ok((http, srt, tasks)) => {
                 let _stop_on_drop = core.stopping.clone().drop_guard();
@@ -218,7 +231,16 @@ fn recover(
     let reconciled = reconcile(&archive, &index, &runtime).map_err(failed)?;
     let recovered =
         plain::recover(&archive, &layout, &key).map_err(|error| StartError::Recovery(error.into()))?;
-    tracing::info!(?reconciled, ?recovered, "data folder is in order");
+    let Reconciled { objects: found, adopted, unsound, missing } = reconciled;
+    tracing::info!(objects = found, adopted, unsound, missing, "objects and index agree");
+    let (packs, bytes) = (recovered.packs, recovered.bytes);
+    tracing::info!(
+        packs,
+        bytes,
+        empty = recovered.empty,
+        failed = recovered.failed,
+        "open packs of plain publishers are sealed"
+    );
     let uploads = Arc::new(UploadTable::load(disk.as_ref(), &layout.uploads(), SystemClock.wall())?);
     let target_90k =
         u64::try_from(config.limits.pack_duration.as_millis()).unwrap_or(u64::MAX).saturating_mul(90);

@@ -104,6 +104,19 @@ pub struct AnnounceReply {
     /// The losses that are now durable in the index.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<String>,
+    /// Packs that the vault gave a receipt for and has lost since: a recorder that still has one announces it again.
+    /// Told now and then, some at a time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<MissingPack>,
+}
+
+/// A stored pack that the vault has lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingPack {
+    /// The camera.
+    pub camera: CameraName,
+    /// The pack.
+    pub pack: PackId,
 }
 
 /// Where one pack stands in the vault.

@@ -17,7 +17,8 @@ mod stream_id;
 pub mod upload;
 
 pub use announce::{
-    AnnounceReply, AnnounceRequest, LossNotice, PackAnnounce, PackReply, PackStatus, SegmentNotice,
+    AnnounceReply, AnnounceRequest, LossNotice, MissingPack, PackAnnounce, PackReply, PackStatus,
+    SegmentNotice,
 };
 pub use credentials::{DeviceToken, LiveKey};
 pub use problem::Problem;

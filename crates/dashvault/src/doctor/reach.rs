@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-use dashvault_srt::{Caller, CallerConfig, ConnectError, SrtUrl};
+use dashvault_base::{Clock, DeviceId, RecordingId, SystemClock};
+use dashvault_srt::{Caller, CallerConfig, ConnectError, Encryption, KeySize, Passphrase, SrtUrl};
 use dashvault_wire::{
-    AnnounceRequest, DeviceToken,
+    AnnounceRequest, DeviceToken, StreamId,
     paths::{ANNOUNCE, HEALTH, PROTOCOL},
 };
 
@@ -76,8 +77,29 @@ pub(super) async fn token(token: &str, vault: Option<&str>) -> Check {
     }
 }
 
+/// What is known for a knock that a vault lets in: it looks at the passphrase only then.
+#[derive(Debug, Default)]
+pub(super) struct Knock {
+    pub(super) device: Option<DeviceId>,
+    pub(super) token: Option<String>,
+    /// As `--camera` has it.
+    pub(super) camera: Option<String>,
+    pub(super) passphrase: Option<String>,
+}
+
+impl Knock {
+    /// A stream id that the vault accepts, for a recording that will have nothing in it.
+    fn stream_id(&self) -> Option<String> {
+        let token: DeviceToken = self.token.as_ref()?.parse().ok()?;
+        let camera = self.camera.as_ref()?.split('=').next()?.parse().ok()?;
+        let recording = RecordingId::at(SystemClock.wall());
+        let id = StreamId::proved(&token.live_key(), self.device.clone()?, camera, recording);
+        Some(id.reveal())
+    }
+}
+
 /// Says hello over SRT.
-pub(super) async fn srt(target: Option<&str>) -> Check {
+pub(super) async fn srt(target: Option<&str>, knock: &Knock) -> Check {
     const NAME: &str = "vault SRT";
     let Some(target) = target else {
         return Check::warn(NAME, "not checked", "give --srt srt://HOST:PORT");
@@ -88,19 +110,30 @@ pub(super) async fn srt(target: Option<&str>) -> Check {
     };
     let at = format!("{}:{}", url.host, url.port);
     let mut config: CallerConfig = url.caller_config();
-    config.stream_id = url.stream_id.clone().unwrap_or_else(|| KNOCK.to_owned());
+    let proven = url.stream_id.clone().or_else(|| knock.stream_id());
+    let knows_secret = config.encryption.is_some() || knock.passphrase.is_some();
+    if let (None, Some(secret)) = (&config.encryption, &knock.passphrase) {
+        match Passphrase::new(secret.as_str()) {
+            Ok(passphrase) => {
+                config.encryption = Some(Encryption { passphrase, key_size: KeySize::default() })
+            }
+            Err(error) => return Check::fail(NAME, error.to_string(), "correct --passphrase"),
+        }
+    }
+    config.stream_id = proven.clone().unwrap_or_else(|| KNOCK.to_owned());
     config.connect_timeout = PATIENCE;
     match Caller::connect_url(&url, config).await {
         Ok(caller) => {
             caller.close(Duration::ZERO).await;
-            Check::ok(NAME, format!("{at} answers"))
+            let takes = if knows_secret { " and takes the passphrase" } else { "" };
+            Check::ok(NAME, format!("{at} answers{takes}"))
         }
-        Err(ConnectError::Rejected { code, .. }) => answered(NAME, &at, code.0, &code.to_string()),
-        Err(error @ ConnectError::Crypto { .. }) => Check::warn(
-            NAME,
-            format!("{at} answers, but {error}"),
-            "give the vault's passphrase: srt://…?passphrase=…",
-        ),
+        Err(ConnectError::Rejected { code, .. }) => {
+            answered(NAME, &at, (code.0, &code.to_string()), proven.is_some(), knows_secret)
+        }
+        Err(error @ ConnectError::Crypto { .. }) => {
+            Check::fail(NAME, format!("{at} refuses the passphrase: {error}"), SAME_PASSPHRASE)
+        }
         Err(error @ (ConnectError::Resolve { .. } | ConnectError::Config { .. })) => {
             Check::fail(NAME, error.to_string(), "correct --srt")
         }
@@ -108,12 +141,21 @@ pub(super) async fn srt(target: Option<&str>) -> Check {
     }
 }
 
-fn answered(name: &str, at: &str, code: u32, told: &str) -> Check {
+const SAME_PASSPHRASE: &str = "vault and recorder must have the same passphrase: srt://…?passphrase=…, or passphrase in the recorder's file";
+
+fn answered(name: &str, at: &str, (code, told): (u32, &str), proven: bool, knows_secret: bool) -> Check {
     match code {
-        1010 | 1011 => Check::warn(
+        1010 => Check::fail(name, format!("{at} refuses the passphrase: {told}"), SAME_PASSPHRASE),
+        1011 => Check::fail(name, format!("{at} answers: {told}"), SAME_PASSPHRASE),
+        _ if proven => Check::fail(
             name,
-            format!("{at} answers: {told}"),
-            "vault and recorder must have the same passphrase: srt://…?passphrase=…",
+            format!("{at} answers, and refuses the stream id: {told}"),
+            "check device and token (`dashvault device list` at the vault), or the streamid of --srt",
+        ),
+        _ if knows_secret => Check::warn(
+            name,
+            format!("{at} answers; whether it takes the passphrase is not known ({told})"),
+            "give --device, --token and --camera: a vault looks at the passphrase of those only that it lets in",
         ),
         _ => Check::ok(name, format!("{at} answers (it refused our knock, as it should: {told})")),
     }

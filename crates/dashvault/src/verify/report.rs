@@ -21,6 +21,8 @@ pub(crate) struct Report {
     pub(crate) packs_sound: u64,
     /// Packs that are still being recorded: not checked, not wrong.
     pub(crate) packs_open: u64,
+    /// Packs that the vault's index knows and whose object is gone.
+    pub(crate) packs_missing: u64,
     /// Bytes read and checked.
     pub(crate) bytes: u64,
     /// Sealed packs of the spool.
@@ -115,7 +117,8 @@ impl Report {
 
     /// Counts what was found, once all is found.
     pub(crate) fn finish(&mut self) {
-        self.packs_sound = self.packs.saturating_sub(self.wrong_files().len() as u64);
+        self.packs_sound =
+            self.packs.saturating_sub((self.wrong_files().len() as u64).saturating_sub(self.packs_missing));
         self.ok = self.wrong.is_empty();
     }
 }
@@ -128,11 +131,13 @@ impl fmt::Display for Report {
         for note in &self.notes {
             writeln!(f, "note   {note}")?;
         }
+        let missing =
+            if self.packs_missing > 0 { format!(", {} missing", self.packs_missing) } else { String::new() };
         let open =
             if self.packs_open > 0 { format!(", {} still open", self.packs_open) } else { String::new() };
         writeln!(
             f,
-            "{}  {} of {} packs sound ({}){open}",
+            "{}  {} of {} packs sound ({}){missing}{open}",
             if self.ok { "OK   " } else { "WRONG" },
             self.packs_sound,
             self.packs,

@@ -20,7 +20,7 @@ pub(crate) struct InVault {
 
 #[cfg(feature = "vault")]
 mod with_vault {
-    use dashvault_vault::{ObjectInfo, devices::list_devices, list_objects};
+    use dashvault_vault::{IndexedObject, ObjectInfo, devices::list_devices, list_objects};
 
     use super::{Audited, BTreeMap, Failure, Found, InVault, Path, Report};
     use crate::{
@@ -85,13 +85,32 @@ mod with_vault {
                     continue;
                 };
                 if object.bytes.is_none() {
-                    report.wrong(Finding::of(&blank, "is in the index, but its file is missing"));
+                    report.packs_missing += 1;
+                    report.wrong(Finding::of(&blank, missing_since(indexed)));
                 } else if object.bytes != Some(indexed.bytes) {
                     report.wrong(Finding::of(&blank, format!("is {} bytes by the index", indexed.bytes)));
                 } else if hashes.get(object.path.as_path()).is_some_and(|hash| *hash != indexed.manifest) {
                     report.wrong(Finding::of(&blank, "has another manifest than the index says"));
+                } else if indexed.missing_since.is_some() {
+                    report.note(format!(
+                        "{} was missing and is back (the next start of the vault takes it up)",
+                        object.path.display()
+                    ));
                 }
             }
+        }
+    }
+
+    fn missing_since(indexed: &IndexedObject) -> String {
+        let what = "is in the index, but its file is missing";
+        match indexed.missing_since {
+            Some(since) => {
+                let (year, month, day, hour, minute, second) = since.civil();
+                format!(
+                    "{what} since {year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC or before"
+                )
+            }
+            None => what.to_owned(),
         }
     }
 

@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use dashvault_base::{Clock, SystemClock};
 use dashvault_spool::{Loss, SpoolError};
 use dashvault_wire::{
-    AnnounceReply, AnnounceRequest, LossNotice, PackAnnounce, PackReply, PackStatus, Problem, Receipt,
-    announce, paths,
+    AnnounceReply, AnnounceRequest, PackAnnounce, PackReply, PackStatus, Problem, announce, paths,
 };
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, StatusCode};
 
 use super::body::Outgoing;
-use super::book::{PackKey, SealedFact};
+use super::entry::{PackKey, SealedFact};
 use super::http::{Answer, Client, HttpError};
+use super::kept::{forget_loss, keep, loss_notice, take_back};
 use super::rounds::{Believer, Consequence, Round};
 use crate::camera::with_sources;
 use crate::reach::{Side, jittered};
@@ -240,7 +240,7 @@ impl Announcer {
     }
 
     async fn act(&self, round: &Round, reply: AnnounceReply, losses: Vec<Loss>) {
-        let told = reply.losses.clone();
+        let (told, missing) = (reply.losses.clone(), reply.missing.clone());
         reply.packs.iter().for_each(log_wants);
         let consequences = self.shared.book().take_reply(Instant::now(), round, reply, &self.believer);
         self.shared.jobs.notify_waiters();
@@ -257,13 +257,14 @@ impl Announcer {
             }
         }
         let acknowledged: Vec<Loss> = losses.into_iter().filter(|loss| told.contains(&loss.id)).collect();
-        if receipts.is_empty() && acknowledged.is_empty() {
+        if receipts.is_empty() && acknowledged.is_empty() && missing.is_empty() {
             return;
         }
         let shared = Arc::clone(&self.shared);
         blocking(move || {
             receipts.into_iter().for_each(|(key, receipt)| keep(&shared, key, &receipt));
             acknowledged.iter().for_each(|loss| forget_loss(&shared, loss));
+            missing.iter().for_each(|lost| take_back(&shared, lost));
         })
         .await;
         // Who waits for the backlog's end looks again.
@@ -278,7 +279,7 @@ impl Announcer {
         vault.reachable = true;
         vault.announcements += 1;
         vault.last_success = Some(SystemClock.wall());
-        vault.last_error = None;
+        (vault.last_error, vault.denied) = (None, None);
     }
 
     fn failed(&mut self, failure: &Failure) {
@@ -293,18 +294,24 @@ impl Announcer {
             tracing::warn!(said, "vault refuses the announcement");
         }
         vault.reachable = false;
+        vault.denied = failure.is_denial().then(|| with_sources(failure));
         vault.last_error = Some(said);
     }
 }
 
 impl Failure {
+    /// The vault does not take this device at all: waiting changes nothing.
+    fn is_denial(&self) -> bool {
+        matches!(self, Self::Status { status, .. } if matches!(status.as_u16(), 401 | 403))
+    }
+
     fn advice(&self) -> &'static str {
         match self {
             Self::Http(HttpError::Connect { .. }) => {
                 "check that the vault runs and that the network reaches it"
             }
             Self::Http(_) => "it is tried again",
-            Self::Status { status, .. } if matches!(status.as_u16(), 401 | 403) => {
+            Self::Status { .. } if self.is_denial() => {
                 "check the device and its token with `dashvault device list`"
             }
             Self::Status { status, .. } if status.as_u16() == 404 => {
@@ -324,33 +331,6 @@ fn log_wants(reply: &PackReply) {
     }
 }
 
-/// Keeps a receipt that checks: once the pack is moved, the book is done with it.
-fn keep(shared: &Shared, key: PackKey, receipt: &Receipt) {
-    let camera = &shared.cameras[key.camera].name;
-    let bytes = serde_json::to_vec(receipt).expect("a receipt has no map with keys that are no strings");
-    match shared.spool.mark_stored(camera, key.pack, receipt.manifest, receipt.bytes, &bytes) {
-        Ok(()) | Err(SpoolError::NoSuchPack { .. }) => {
-            tracing::info!(%camera, pack = %key.pack, "pack is in the vault");
-            shared.book().receipted(key);
-            lock(&shared.vault).receipts += 1;
-        }
-        // It stays in the book, and is asked about again.
-        Err(error) => tracing::warn!(pack = %key.pack, error = %with_sources(&error), "receipt was not kept"),
-    }
-}
-
-fn forget_loss(shared: &Shared, loss: &Loss) {
-    match shared.spool.ack_loss(&loss.camera, &loss.id) {
-        Ok(()) => shared.loss_acknowledged(&loss.camera, &loss.id),
-        Err(error) => tracing::warn!(id = loss.id, error = %with_sources(&error), "loss is told again"),
-    }
-}
-
-fn loss_notice(loss: &Loss) -> LossNotice {
-    let Loss { id, camera, recording, from, to, lost_ms, bytes, cause, .. } = loss.clone();
-    LossNotice { id, camera, recording, from, to, lost_ms, bytes, cause }
-}
-
 fn status_failure(answer: &Answer) -> Failure {
     let detail = detail_of(answer);
     match answer.status {
@@ -365,7 +345,8 @@ fn status_failure(answer: &Answer) -> Failure {
 /// What the vault says went wrong.
 pub(super) fn detail_of(answer: &Answer) -> String {
     match serde_json::from_slice::<Problem>(&answer.body) {
-        Ok(problem) => format!("{} {}", problem.title, problem.detail).chars().take(300).collect(),
+        Ok(problem) if problem.detail.is_empty() => problem.title.chars().take(300).collect(),
+        Ok(problem) => format!("{}: {}", problem.title, problem.detail).chars().take(300).collect(),
         Err(_) => String::from_utf8_lossy(&answer.body).chars().take(120).collect(),
     }
 }

@@ -1,7 +1,7 @@
 //! The book: every pack without a receipt, what live carried of it, what the vault lacks of it.
 //!
-//! Belongs here: the entries and what the spool and live tell of them. Not here: talking to the vault (`rounds`),
-//! choosing what to upload (`plan`).
+//! Belongs here: the packs and what the spool and live tell of them. Not here: one pack by itself (`entry`), sums
+//! (`account`), talking to the vault (`rounds`), choosing what to upload (`plan`).
 //!
 //! Invariants: pure, `now` comes in; segment lists are kept only for packs that live may still touch, so memory is
 //! about 300 bytes a pack; nothing here is the only copy of anything, the spool's files are.
@@ -9,65 +9,16 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use dashvault_base::{ContentHash, PackId, RecordingId, WallMs};
-use dashvault_media::Manifest;
-use dashvault_wire::{ByteRange, RangeSet, SegmentNotice};
+use dashvault_base::{PackId, RecordingId, WallMs};
+use dashvault_wire::{ByteRange, RangeSet};
 
+use super::account::{Tally, amount_of};
+use super::entry::{Entry, PackKey, SealedFact, Segment, SegmentFact};
 use super::plan::Running;
 use crate::live::LiveLedger;
-use crate::status::Amount;
 
 /// How long a pack rests whose file could not be read.
 const UNREADABLE_REST: Duration = Duration::from_secs(60);
-
-/// A pack of one of this recorder's cameras, which are counted in the order of the settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct PackKey {
-    /// The camera's place in the settings.
-    pub(crate) camera: usize,
-    /// The pack.
-    pub(crate) pack: PackId,
-}
-
-/// A segment that is durable in the spool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SegmentFact {
-    /// Its number within the recording, as live counts.
-    pub(crate) number: u64,
-    /// What is announced of it.
-    pub(crate) notice: SegmentNotice,
-}
-
-/// What is known of a pack that has been sealed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SealedFact {
-    /// Length of its file.
-    pub(crate) bytes: u64,
-    /// Length of its segments; the trailer is the rest.
-    pub(crate) body_bytes: u64,
-    /// Hash of its manifest.
-    pub(crate) manifest: ContentHash,
-    /// How many segments.
-    pub(crate) segments: u32,
-    /// Milliseconds of media.
-    pub(crate) media_ms: u64,
-    /// Wall time of its first byte.
-    pub(crate) start_wall: WallMs,
-}
-
-impl SealedFact {
-    /// What a manifest says, of a file of so many bytes.
-    pub(crate) fn of(manifest: &Manifest, bytes: u64) -> Self {
-        Self {
-            bytes,
-            body_bytes: manifest.body_len(),
-            manifest: manifest.hash(),
-            segments: u32::try_from(manifest.segments.len()).unwrap_or(u32::MAX),
-            media_ms: manifest.duration_90k() / 90,
-            start_wall: manifest.start_wall,
-        }
-    }
-}
 
 /// All packs without a receipt.
 #[derive(Debug)]
@@ -82,72 +33,6 @@ pub(crate) struct Book {
     pub(super) live_rtt: Duration,
     /// Rounds follow each other as fast as there is news: the recorder is being stopped.
     pub(super) hurried: bool,
-}
-
-/// One pack.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) start_wall: WallMs,
-    pub(super) segments: Vec<Segment>,
-    /// The end of the last durable segment.
-    pub(super) body_bytes: u64,
-    pub(super) media_ms: u64,
-    pub(super) sealed: Option<SealedFact>,
-    /// It is sealed, but its facts have to be read from its file first.
-    pub(super) unread: bool,
-    /// When its last segment ended; none for a pack of an earlier run.
-    pub(super) ended: Option<Instant>,
-    pub(super) locked: bool,
-    pub(super) requested: bool,
-    /// How many segments the vault knows of, by its last reply.
-    pub(super) known: u32,
-    /// The vault has answered to the trailer.
-    pub(super) trailer_told: bool,
-    /// When to ask again, news or not.
-    pub(super) ask_at: Option<Instant>,
-    /// Replies in a row that wanted nothing and gave no receipt.
-    pub(super) idle_replies: u32,
-    /// What may be uploaded.
-    pub(super) want: RangeSet,
-    /// What was uploaded, and when: a reply to an earlier question may still want it.
-    pub(super) done: Vec<(ByteRange, Instant)>,
-    /// Bytes uploaded, for the account.
-    pub(super) uploaded: u64,
-    /// The vault's reason, where it refuses; or the disk's.
-    pub(super) refused: Option<String>,
-    /// Its file could not be read: until then it is left alone.
-    pub(super) unreadable_until: Option<Instant>,
-}
-
-/// A segment of an open or young pack.
-#[derive(Debug)]
-pub(super) struct Segment {
-    pub(super) fact: SegmentFact,
-    pub(super) range: ByteRange,
-    /// Counted as delivered over live.
-    pub(super) delivered: bool,
-}
-
-/// One camera's account since the start.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
-    /// Durable in the spool.
-    pub(crate) captured: Amount,
-    /// Of these, acknowledged over live and not wanted since.
-    pub(crate) live: Amount,
-    /// Uploaded.
-    pub(crate) backfilled: Amount,
-    /// Packs with a receipt.
-    pub(crate) stored: u64,
-}
-
-/// What is on the vehicle only, of one camera.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Backlog {
-    /// Footage that neither live nor backfill has carried.
-    pub(crate) on_vehicle: Amount,
-    /// Sealed packs without a receipt.
-    pub(crate) pending: u64,
 }
 
 impl Book {
@@ -334,38 +219,6 @@ impl Book {
         self.live_rtt = rtt;
     }
 
-    /// One camera's account since the start.
-    pub(crate) fn tally(&self, camera: usize) -> Tally {
-        self.tallies.get(camera).copied().unwrap_or_default()
-    }
-
-    /// What is on the vehicle only.
-    pub(crate) fn backlog(&self, camera: usize) -> Backlog {
-        let mut backlog = Backlog::default();
-        for (_, entry) in self.packs.iter().filter(|(key, _)| key.camera == camera) {
-            backlog.on_vehicle.add(entry.on_vehicle());
-            backlog.pending += u64::from(entry.is_sealed());
-        }
-        backlog
-    }
-
-    /// The vault's reasons for refusing packs.
-    pub(crate) fn refusals(&self) -> Vec<String> {
-        let refused =
-            |(key, entry): (&PackKey, &Entry)| Some(format!("{}: {}", key.pack, entry.refused.as_ref()?));
-        self.packs.iter().filter_map(refused).take(8).collect()
-    }
-
-    /// Whether nothing is left to do for the vault.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.packs.is_empty()
-    }
-
-    /// Whether nothing is left that waiting could change.
-    pub(crate) fn is_drained(&self) -> bool {
-        self.packs.values().all(|entry| entry.refused.is_some())
-    }
-
     /// Wall time of a pack's first byte.
     pub(crate) fn start_wall(&self, key: PackKey) -> Option<WallMs> {
         self.packs.get(&key).map(|entry| entry.start_wall)
@@ -393,85 +246,4 @@ impl Book {
             }
         }
     }
-}
-
-impl Entry {
-    fn new(start_wall: WallMs) -> Self {
-        Self {
-            start_wall,
-            segments: Vec::new(),
-            body_bytes: 0,
-            media_ms: 0,
-            sealed: None,
-            unread: false,
-            ended: None,
-            locked: false,
-            requested: false,
-            known: 0,
-            trailer_told: false,
-            ask_at: None,
-            idle_replies: 0,
-            want: RangeSet::new(),
-            done: Vec::new(),
-            uploaded: 0,
-            refused: None,
-            unreadable_until: None,
-        }
-    }
-
-    pub(super) const fn is_sealed(&self) -> bool {
-        self.sealed.is_some() || self.unread
-    }
-
-    /// How many segments there are to be known.
-    pub(super) fn segment_count(&self) -> u32 {
-        self.sealed
-            .map_or_else(|| u32::try_from(self.segments.len()).unwrap_or(u32::MAX), |sealed| sealed.segments)
-    }
-
-    /// Milliseconds of so many bytes of this pack, on average.
-    pub(super) const fn ms_of(&self, bytes: u64) -> u64 {
-        match self.media_ms.saturating_mul(bytes).checked_div(self.body_bytes) {
-            Some(ms) => ms,
-            None => 0,
-        }
-    }
-
-    fn has_old_segments(&self) -> bool {
-        self.sealed.is_some() && !self.segments.is_empty()
-    }
-
-    /// The account keeps what live delivered, as if it had been uploaded; the trailer says the rest.
-    pub(super) fn forget_segments(&mut self) {
-        let delivered = self.segments.iter().filter(|segment| segment.delivered);
-        self.uploaded += delivered.map(|segment| segment.range.len()).sum::<u64>();
-        self.segments = Vec::new();
-    }
-
-    fn on_vehicle(&self) -> Amount {
-        let delivered = self.segments.iter().filter(|segment| segment.delivered);
-        let carried: u64 = delivered.map(|segment| segment.range.len()).sum::<u64>() + self.uploaded;
-        let bytes = self.body_bytes.saturating_sub(carried);
-        Amount { segments: 0, ms: self.ms_of(bytes), bytes }
-    }
-}
-
-impl Amount {
-    /// Adds footage.
-    pub(crate) const fn add(&mut self, other: Self) {
-        self.segments += other.segments;
-        self.ms += other.ms;
-        self.bytes += other.bytes;
-    }
-
-    /// Takes footage off.
-    pub(crate) const fn remove(&mut self, other: Self) {
-        self.segments = self.segments.saturating_sub(other.segments);
-        self.ms = self.ms.saturating_sub(other.ms);
-        self.bytes = self.bytes.saturating_sub(other.bytes);
-    }
-}
-
-pub(super) fn amount_of(notice: &SegmentNotice) -> Amount {
-    Amount { segments: 1, ms: u64::from(notice.dur.0) / 90, bytes: u64::from(notice.len) }
 }

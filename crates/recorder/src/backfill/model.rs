@@ -8,7 +8,8 @@ use dashvault_wire::{
     AnnounceReply, ByteRange, DeviceToken, LiveKey, PackReply, PackStatus, RangeSet, Receipt, SegmentNotice,
 };
 
-use super::book::{Book, PackKey, SealedFact, SegmentFact};
+use super::book::Book;
+use super::entry::{PackKey, SealedFact, SegmentFact};
 use super::rounds::{Believer, Consequence, Round};
 
 pub(super) const SEGMENT: u64 = 188 * 10;
@@ -115,7 +116,7 @@ impl ModelVault {
             };
             PackReply { camera: CameraName::main(), pack, status }
         });
-        AnnounceReply { protocol: 1, packs: packs.collect(), losses: Vec::new() }
+        AnnounceReply { protocol: 1, packs: packs.collect(), losses: Vec::new(), missing: Vec::new() }
     }
 
     /// Takes uploaded bytes.

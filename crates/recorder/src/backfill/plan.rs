@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use dashvault_wire::ByteRange;
 
-use super::book::{Book, Entry, PackKey};
+use super::book::Book;
+use super::entry::{Entry, PackKey};
 use crate::status::Amount;
 
 /// The longest job: so that the order can change soon.

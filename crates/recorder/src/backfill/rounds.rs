@@ -14,7 +14,9 @@ use dashvault_wire::{
     AnnounceReply, ByteRange, LiveKey, PackStatus, RangeSet, Receipt, ReceiptError, SegmentNotice, announce,
 };
 
-use super::book::{Book, Entry, PackKey, amount_of};
+use super::account::amount_of;
+use super::book::Book;
+use super::entry::{Entry, PackKey};
 use crate::live::Carried;
 
 /// The least time between rounds that only tell of new segments.

@@ -30,7 +30,14 @@ pub(super) struct Writer {
     spool: Option<CameraSpool>,
     limits: PackLimits,
     recording: Option<Recording>,
-    growing: Option<LossReport>,
+    growing: Option<Growing>,
+}
+
+/// A loss that may go on: its id in the spool, and how long it is.
+struct Growing {
+    id: String,
+    lost_ms: u64,
+    cause: LossCause,
 }
 
 struct Recording {
@@ -210,30 +217,36 @@ impl Writer {
         if self.growing.as_ref().is_some_and(|loss| loss.lost_ms >= MAX_GROWING_LOSS_MS) {
             self.close_loss();
         }
+        let camera = self.shared.cameras[self.index].name.clone();
+        let recording = self.recording.as_ref().map(|recording| recording.id);
+        let bytes = u64::from(segment.len);
+        let report = LossReport { camera, recording, from, to, lost_ms: ms, bytes, cause };
         match &mut self.growing {
-            Some(loss) => {
-                loss.to = to.max(loss.to);
-                loss.lost_ms += ms;
-                loss.bytes += u64::from(segment.len);
+            Some(growing) => {
+                growing.lost_ms += ms;
+                self.shared.spool.extend_loss(&growing.id, &report);
             }
             None => {
-                let camera = self.shared.cameras[self.index].name.clone();
-                let recording = self.recording.as_ref().map(|recording| recording.id);
-                let bytes = u64::from(segment.len);
-                self.growing = Some(LossReport { camera, recording, from, to, lost_ms: ms, bytes, cause });
+                let id = self.shared.spool.begin_loss(report);
+                self.growing = Some(Growing { id, lost_ms: ms, cause });
             }
         }
     }
 
     fn close_loss(&mut self) {
-        if let Some(report) = self.growing.take() {
-            self.record_loss(report);
-        }
+        let Some(Growing { id, lost_ms, cause }) = self.growing.take() else { return };
+        let camera = &self.shared.cameras[self.index].name;
+        tracing::warn!(%camera, %cause, lost_ms, "footage lost");
+        self.loss_kept(self.shared.spool.end_loss(camera, &id));
     }
 
     fn record_loss(&self, report: LossReport) {
         tracing::warn!(camera = %report.camera, cause = %report.cause, lost_ms = report.lost_ms, "footage lost");
-        if let Err(error) = self.shared.spool.record_loss(report) {
+        self.loss_kept(self.shared.spool.record_loss(report).map(drop));
+    }
+
+    fn loss_kept(&self, kept: Result<(), SpoolError>) {
+        if let Err(error) = kept {
             tracing::warn!(error = %with_sources(&error), "loss is counted in memory only");
         }
         self.shared.book_news.notify_one();
@@ -305,6 +318,17 @@ mod tests {
     }
 
     fn write(segments: &[bool]) -> (tempfile::TempDir, Arc<Shared>) {
+        let (folder, shared) = shared();
+        let queue = Queue::new(1 << 20);
+        queue.push(Item::Begin("20260101-120000".parse().unwrap()));
+        segments.iter().zip(0..).for_each(|(whole, number)| segment(&queue, number, *whole));
+        queue.push(Item::End);
+        queue.close();
+        Writer::new(Arc::clone(&shared), 0, Boot::read()).run(&queue);
+        (folder, shared)
+    }
+
+    fn shared() -> (tempfile::TempDir, Arc<Shared>) {
         let folder = tempfile::tempdir().unwrap();
         let config =
             RecorderConfig { cameras: vec!["front=test".parse().unwrap()], ..RecorderConfig::default() };
@@ -313,13 +337,26 @@ mod tests {
             Spool::open(Arc::new(OsDisk), folder.path(), config.device.clone(), key, SpoolConfig::default());
         let governor = Governor::new(Instant::now(), 0, None);
         let shared = Arc::new(Shared::new(config, opened.unwrap().0, governor));
-        let queue = Queue::new(1 << 20);
-        queue.push(Item::Begin("20260101-120000".parse().unwrap()));
-        segments.iter().zip(0..).for_each(|(whole, number)| segment(&queue, number, *whole));
-        queue.push(Item::End);
-        queue.close();
-        Writer::new(Arc::clone(&shared), 0, Boot::read()).run(&queue);
         (folder, shared)
+    }
+
+    #[test]
+    fn loss_that_still_grows_shows_at_once_and_counts_once_when_it_has_ended() {
+        let (_folder, shared) = shared();
+        let (queue, name) = (Queue::new(1 << 20), "front".parse().unwrap());
+        let mut writer = Writer::new(Arc::clone(&shared), 0, Boot::read());
+        let shown = || shared.lost_ms(&name).get(&LossCause::Overflow).copied();
+        queue.push(Item::Begin("20260101-120000".parse().unwrap()));
+        for (number, expected) in [(0, 1000), (1, 2000)] {
+            segment(&queue, number, false);
+            (0..3 + usize::from(number == 0)).for_each(|_| writer.take(queue.pop().unwrap()));
+            assert_eq!(shown(), Some(expected));
+            assert_eq!(shared.losses().len(), 0, "it is not announced while it grows");
+        }
+        writer.take(Item::End);
+        // Nobody but the last snapshot looks after the end.
+        assert_eq!(shown(), Some(2000));
+        assert_eq!(shared.losses().len(), 1);
     }
 
     #[test]

@@ -286,7 +286,7 @@ impl FakeVault {
                 state.losses.push(loss);
             }
         }
-        AnnounceReply { protocol: paths::PROTOCOL, packs, losses }
+        AnnounceReply { protocol: paths::PROTOCOL, packs, losses, ..AnnounceReply::default() }
     }
 
     fn receipt(&self, (camera, pack): &Name, manifest: ContentHash, bytes: u64) -> Receipt {

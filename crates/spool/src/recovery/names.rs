@@ -38,6 +38,8 @@ impl CameraNames {
         report: &mut CameraRecovery,
     ) -> Result<Self, DiskError> {
         let mut names = Self::default();
+        // Of what lies beside the folders only left-overs are of interest.
+        entries(disk, &layout.camera(camera))?;
         for folder in Folder::ALL {
             for entry in entries(disk, &layout.folder(camera, folder))? {
                 match Named::parse(&entry.name) {

@@ -30,7 +30,7 @@ pub(super) fn recover(
         file => file?,
     };
     match verify_pack(&mut DiskReader::new(file.clone()), &VerifyOptions::default()) {
-        Ok(sealed) if is_of(sealed.signed.manifest(), inner, camera, pack) => {
+        Ok(sealed) if is_ours(&sealed.signed, inner, camera, pack) => {
             return finish(inner, camera, &*file, &sealed.signed, report);
         }
         Err(error) if is_newer(&error) => return Ok(()),
@@ -46,7 +46,7 @@ pub(super) fn recover(
     }
     count_tail(inner, camera, pack, journal.as_ref(), &rescan)?;
     let (pack_start, previous) = match &journal {
-        Some(journal) => (journal.start, journal.previous),
+        Some(journal) => (journal.start, inner.state().relinked(camera, journal.previous)),
         None => derive_start(inner, camera, pack)?,
     };
     file.set_len(rescan.body_len)?;
@@ -99,8 +99,14 @@ fn finish(
     Ok(())
 }
 
-fn is_of(manifest: &Manifest, inner: &Inner, camera: &CameraName, pack: PackId) -> bool {
-    manifest.device == inner.device && manifest.camera == *camera && manifest.pack == pack
+/// Whether it is sealed as it would be sealed now: by this device's key, and after the pack that is before it now.
+fn is_ours(signed: &SignedManifest, inner: &Inner, camera: &CameraName, pack: PackId) -> bool {
+    let manifest = signed.manifest();
+    signed.public_key() == inner.key.public_key()
+        && manifest.device == inner.device
+        && manifest.camera == *camera
+        && manifest.pack == pack
+        && inner.state().relinked(camera, manifest.previous) == manifest.previous
 }
 
 /// Deletes a pack without a segment. One that came back from `pending` is somebody's file, though not a pack: it is

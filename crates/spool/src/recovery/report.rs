@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dashvault_base::{CameraName, PackId};
+use dashvault_base::{CameraName, DeviceId, PackId};
 
 /// What [`Spool::open`](crate::Spool::open) found and did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,9 +15,12 @@ impl RecoveryReport {
     /// Whether the spool was left in order, as after a clean stop.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.cameras
-            .values()
-            .all(|camera| *camera == CameraRecovery { foreign: camera.foreign, ..Default::default() })
+        let clean = |camera: &CameraRecovery| CameraRecovery {
+            foreign: camera.foreign,
+            of_others: camera.of_others.clone(),
+            ..Default::default()
+        };
+        self.cameras.values().all(|camera| *camera == clean(camera))
     }
 }
 
@@ -35,6 +38,13 @@ pub struct CameraRecovery {
     /// Sealed packs whose trailer was not sound: cut anew from their bytes, or, without any video in them, renamed
     /// out of the way.
     pub unsound: Vec<PackId>,
+    /// Pending packs that another key had signed and this recorder's has signed again.
+    pub adopted: Vec<PackId>,
+    /// Pending packs that another key has signed and that stay so: there was no room for the copy, or their bytes are
+    /// not what was signed.
+    pub unadopted: Vec<PackId>,
+    /// How many pending packs are of devices that were not named to adopt from; they are left alone.
+    pub of_others: BTreeMap<DeviceId, u64>,
     /// Files that are none of ours; they are left alone.
     pub foreign: u64,
 }

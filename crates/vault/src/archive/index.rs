@@ -17,6 +17,7 @@ use sqlx::{
 
 mod devices;
 mod losses;
+mod missing;
 mod packs;
 mod recordings;
 mod row;

@@ -1,5 +1,5 @@
-//! At start: objects and index are brought to agree, so that the index may be lost and no receipt speaks of an
-//! object that is not there.
+//! At start: objects and index are brought to agree, so that the index may be lost, and an object that is gone is
+//! known to be missing: no receipt speaks of it, and nobody forgets it.
 //!
 //! Recording by recording, only names and lengths are compared; an object that the index does not know is read and
 //! verified in full. Unsound objects are left where they are, for the operator.
@@ -25,7 +25,7 @@ pub(crate) struct Reconciled {
     pub(crate) adopted: u64,
     /// Objects that do not verify; they stay where they are and are not in the index.
     pub(crate) unsound: u64,
-    /// Index entries without their object, taken out.
+    /// Index entries whose object is missing, or is not what was stored; they stay, with a mark.
     pub(crate) missing: u64,
 }
 
@@ -63,6 +63,7 @@ pub(crate) fn reconcile(
         let found = RecordingObjects { device, camera, recording, objects: Vec::new() };
         one_recording(archive, index, runtime, found, &mut result)?;
     }
+    result.missing = runtime.block_on(index.count_missing())?;
     Ok(result)
 }
 
@@ -80,16 +81,14 @@ fn one_recording(
         result.objects += 1;
         let key = ObjectKey { device: device.clone(), camera: camera.clone(), pack };
         match rows.remove(&pack) {
-            Some(row) if row.bytes == bytes => continue,
-            Some(_) => runtime.block_on(index.forget_pack(&key))?,
+            Some(row) if row.bytes == bytes && row.missing_since.is_none() => continue,
+            Some(row) => archive.note_missing(&row)?,
             None => {}
         }
         adopt(archive, index, runtime, &key, result)?;
     }
     for row in rows.values() {
-        tracing::error!(object = %row.key, "object is missing; it is taken out of the index");
-        runtime.block_on(index.forget_pack(&row.key))?;
-        result.missing += 1;
+        archive.note_missing(row)?;
     }
     Ok(())
 }

@@ -48,6 +48,8 @@ pub(crate) struct Camera {
     live: LiveIndex,
     paths: HashMap<ScratchId, PathBuf>,
     sessions: HashMap<u64, Session>,
+    /// Live bytes were held against the index since they last changed.
+    is_settled: bool,
     uses: u64,
 }
 
@@ -132,6 +134,7 @@ impl Camera {
             live: LiveIndex::default(),
             paths: HashMap::new(),
             sessions: HashMap::new(),
+            is_settled: false,
             uses: 0,
         };
         loaded.load_scratches()?;
@@ -176,6 +179,7 @@ impl Camera {
     /// The pack is durable and indexed: live copies of it may go.
     pub(crate) fn stored(&mut self, id: PackId) -> Result<(), CameraError> {
         let part = self.finishing.remove(&id).or_else(|| self.parts.remove(&id).map(|tracked| tracked.part));
+        self.is_settled = false;
         let Some(seal) = part.as_ref().and_then(|part| part.assembly.seal()) else { return Ok(()) };
         for entry in &seal.0.manifest().segments {
             self.live.settle(id.recording, entry.hash, entry.start_pts, entry.duration);

@@ -13,7 +13,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use dashvault_base::{CameraName, Clock, ContentHash, DeviceId};
+use dashvault_base::{CameraName, Clock, ContentHash, DeviceId, WallMs};
 use dashvault_disk::{Disk, DiskError, DiskFile, OpenMode, Operation};
 use dashvault_media::{
     BodyVerifier, Manifest, PackError, SignedManifest, VerifyOptions, trailer, verify_pack,
@@ -29,8 +29,10 @@ use crate::archive::{
 pub(crate) trait PackIndex: Send + Sync + 'static {
     fn pack(&self, key: &ObjectKey) -> Result<Option<PackRow>, IndexError>;
     fn commit(&self, pack: &StoredPack) -> Result<Committed, IndexError>;
+    /// Marks a pack whose object is gone; gives whether it was not marked before.
+    fn mark_missing(&self, key: &ObjectKey, noticed: WallMs) -> Result<bool, IndexError>;
     fn segments_of_pack(&self, key: &ObjectKey) -> Result<Vec<SegmentRow>, IndexError>;
-    /// Of the recording that `key` is in.
+    /// Of the packs of the recording that `key` is in, but for missing ones.
     fn segments_of_recording(&self, key: &ObjectKey) -> Result<Vec<SegmentRow>, IndexError>;
     /// The highest number among the stored packs of the recording that `key` is in.
     fn last_number(&self, key: &ObjectKey) -> Result<Option<u32>, IndexError>;
@@ -99,6 +101,10 @@ impl Archive {
         let manifest = job.signed.manifest();
         let trailer = trailer(&job.signed);
         let bytes = manifest.body_len() + trailer.len() as u64;
+        // The content of a missing object is known: no other may take its name.
+        if self.index.pack(&job.key)?.is_some_and(|known| known.manifest != manifest.hash()) {
+            return Err(FinishError::OtherContent(job.key.clone()));
+        }
         if self.objects.stat(&job.key)?.is_none() {
             let file = self.disk.open(&job.from, OpenMode::Write)?;
             file.set_len(manifest.body_len())?;
@@ -120,7 +126,8 @@ impl Archive {
         }
     }
 
-    /// Puts an object that the index does not know into it, after verifying it in full; `None` when there is none.
+    /// Puts an object that the index does not know, or takes for missing, into it after verifying it in full; `None`
+    /// when there is none.
     pub(crate) fn adopt(&self, key: &ObjectKey) -> Result<Option<PackRow>, FinishError> {
         if self.objects.stat(key)?.is_none() {
             return Ok(None);
@@ -137,8 +144,17 @@ impl Archive {
         self.objects.sync(key)?;
         match self.index.commit(&stored)? {
             Committed::New => Ok(Some(stored.row)),
-            Committed::Known(row) => Ok(Some(row)),
+            Committed::Known(row) if row.manifest == stored.row.manifest => Ok(Some(row)),
+            Committed::Known(row) => Err(FinishError::OtherContent(row.key)),
         }
+    }
+
+    /// Notes that the object of an indexed pack is gone: the pack stays known, and is not held.
+    pub(crate) fn note_missing(&self, row: &PackRow) -> Result<(), IndexError> {
+        if row.missing_since.is_none() && self.index.mark_missing(&row.key, self.clock.wall())? {
+            tracing::error!(object = %row.key, "object is missing; see `dashvault verify`");
+        }
+        Ok(())
     }
 
     /// An earlier attempt, or an earlier run, got as far as the object.

@@ -143,7 +143,9 @@ impl LiveIndex {
         duration: Ticks90k,
     ) {
         for entries in self.scratches.values_mut().filter(|entries| entries.recording == recording) {
-            // A segment without any PTS goes with the one before it.
+            // A segment without any PTS goes with the one before it; at a scratch's start it is the torn end of
+            // one, and goes with the one after.
+            let lead = entries.segments.iter().take_while(|segment| segment.start_pts.is_none()).count();
             let mut before = false;
             for segment in &mut entries.segments {
                 let covered = match (segment.start_pts, pts) {
@@ -155,6 +157,12 @@ impl LiveIndex {
                 };
                 before = segment.hash == hash || (covered && !segment.sure);
                 if before && !segment.settled {
+                    segment.settled = true;
+                    entries.unsettled -= 1;
+                }
+            }
+            if entries.segments.get(lead).is_some_and(|segment| segment.settled) {
+                for segment in entries.segments.iter_mut().take(lead).filter(|segment| !segment.settled) {
                     segment.settled = true;
                     entries.unsettled -= 1;
                 }
@@ -272,6 +280,18 @@ mod tests {
         assert_eq!(live.take_settled(), Some((ScratchId(1), recording())));
         assert_eq!(live.whole(188, ContentHash::of(b"a")), None);
         assert_eq!(live.len(), 0);
+    }
+
+    #[test]
+    fn the_torn_end_that_a_scratch_begins_with_goes_with_the_segment_after_it() {
+        let mut live = LiveIndex::default();
+        live.begin(ScratchId(1), recording());
+        live.closed(ScratchId(1), LiveSegment { start_pts: None, ..segment(0, 0, 0, b"torn") });
+        live.closed(ScratchId(1), segment(188, 188, 90_000, b"a"));
+        live.end(ScratchId(1));
+        assert_eq!(live.take_settled(), None);
+        live.settle(recording(), ContentHash::of(b"a"), Some(Pts(90_000)), Ticks90k(90_000));
+        assert_eq!(live.take_settled(), Some((ScratchId(1), recording())));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use dashvault_base::{CameraName, ContentHash, DeviceId, PackId};
+use dashvault_base::{CameraName, ContentHash, DeviceId, PackId, WallMs};
 use dashvault_disk::{Disk, OpenMode};
 use dashvault_media::{
     Manifest, SealedBy, Segment, SegmentEntry, SegmentSink, Segmenter, SegmenterConfig, SignedManifest,
@@ -47,13 +47,24 @@ impl PackIndex for MemoryIndex {
 
     fn commit(&self, pack: &StoredPack) -> Result<Committed, IndexError> {
         let mut rows = self.rows.lock().unwrap();
-        match rows.get(&pack.row.key) {
-            Some(known) => Ok(Committed::Known(known.row.clone())),
+        match rows.get_mut(&pack.row.key) {
+            Some(known) => {
+                if known.row.manifest == pack.row.manifest {
+                    known.row.missing_since = None;
+                }
+                Ok(Committed::Known(known.row.clone()))
+            }
             None => {
                 rows.insert(pack.row.key.clone(), pack.clone());
                 Ok(Committed::New)
             }
         }
+    }
+
+    fn mark_missing(&self, key: &ObjectKey, noticed: WallMs) -> Result<bool, IndexError> {
+        let mut rows = self.rows.lock().unwrap();
+        let held = rows.get_mut(key).filter(|stored| stored.row.missing_since.is_none());
+        Ok(held.map(|stored| stored.row.missing_since = Some(noticed)).is_some())
     }
 
     fn segments_of_pack(&self, key: &ObjectKey) -> Result<Vec<SegmentRow>, IndexError> {
@@ -62,7 +73,9 @@ impl PackIndex for MemoryIndex {
 
     fn segments_of_recording(&self, key: &ObjectKey) -> Result<Vec<SegmentRow>, IndexError> {
         let rows = self.rows.lock().unwrap();
-        let same = rows.iter().filter(|(of, _)| of.pack.recording == key.pack.recording);
+        let same = rows.iter().filter(|(of, stored)| {
+            of.pack.recording == key.pack.recording && stored.row.missing_since.is_none()
+        });
         Ok(same.flat_map(|(_, stored)| stored.segments.clone()).collect())
     }
 
@@ -134,7 +147,7 @@ impl Vehicle {
                 camera: "front".parse().unwrap(),
                 pack: PackId { recording: "20261122-101500".parse().unwrap(), number },
                 sealed_by: SealedBy::Device,
-                start_wall: dashvault_base::WallMs(0),
+                start_wall: WallMs(0),
                 start_mono_ms: 0,
                 boot_id: [0; 16],
                 previous: ContentHash::ZERO,
@@ -309,6 +322,45 @@ fn at_every_crash_point_receipts_hold_and_reassembly_finishes() {
             disk.restart(seed);
             vehicle.check_receipts(&disk);
         }
+    }
+}
+
+#[test]
+fn at_every_crash_point_a_missing_object_comes_back_and_only_then_is_held() {
+    // How many operations the first day takes, and how many more the way back.
+    let day = |disk: &CrashDisk, index: &MemoryIndex, vehicle: &mut Vehicle| {
+        vehicle.first_day(disk, index).unwrap();
+        let key = index.rows.lock().unwrap().keys().next().cloned().unwrap();
+        disk.remove_durably(Path::new(&format!("/data/objects/{key}"))).unwrap();
+        vehicle.receipts.remove(&key.pack);
+        key
+    };
+    let come_back = |disk: &CrashDisk, index: &MemoryIndex, vehicle: &mut Vehicle| {
+        let archive = archive(disk, index)?;
+        let mut camera = load(&archive)?;
+        vehicle.catch_up(&archive, &mut camera)
+    };
+    let (disk, index, mut vehicle) = (CrashDisk::new(), MemoryIndex::default(), Vehicle::new());
+    day(&disk, &index, &mut vehicle);
+    let before = disk.operations();
+    come_back(&disk, &index, &mut vehicle).unwrap();
+    let operations = disk.operations() - before;
+    assert!(operations > 5, "too few crash points: {operations}");
+    for crash_at in 1..=operations {
+        let (disk, index, mut vehicle) = (CrashDisk::new(), MemoryIndex::default(), Vehicle::new());
+        disk.create_dir_all(Path::new("/")).unwrap();
+        let key = day(&disk, &index, &mut vehicle);
+        disk.crash_at(crash_at);
+        let _ = come_back(&disk, &index, &mut vehicle);
+        disk.restart(crash_at);
+        let missing = index.pack(&key).unwrap().expect("it stays known").missing_since.is_some();
+        let told = vehicle.receipts.contains(&key.pack);
+        assert!(!(missing && told), "a receipt of a missing object, crash at {crash_at}");
+        vehicle.check_receipts(&disk);
+        come_back(&disk, &index, &mut vehicle).unwrap();
+        assert_eq!(vehicle.receipts.len(), vehicle.packs.len(), "crash at {crash_at}");
+        assert_eq!(index.pack(&key).unwrap().unwrap().missing_since, None);
+        vehicle.check_receipts(&disk);
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use dashvault_wire::{
-    AnnounceReply, AnnounceRequest, LossNotice, PackAnnounce, PackReply, PackStatus,
+    AnnounceReply, AnnounceRequest, LossNotice, MissingPack, PackAnnounce, PackReply, PackStatus,
     announce::MAX_BODY_BYTES, paths::PROTOCOL,
 };
 
@@ -14,6 +14,9 @@ use crate::{
     auth::{self, Device},
     core::Core,
 };
+
+/// Missing packs that one reply names.
+const MISSING_AT_ONCE: u32 = 64;
 
 pub(super) async fn announce(
     State(core): State<Arc<Core>>,
@@ -35,7 +38,8 @@ pub(super) async fn announce(
     core.touch(&device.id).await?;
     let packs = answer_packs(&core, &device, request.packs).await?;
     let losses = note_losses(&core, &device, &request.losses).await?;
-    Ok(Json(AnnounceReply { protocol: PROTOCOL, packs, losses }))
+    let missing = missing_packs(&core, &device).await?;
+    Ok(Json(AnnounceReply { protocol: PROTOCOL, packs, losses, missing }))
 }
 
 fn parse(bytes: &[u8]) -> Result<AnnounceRequest, Refusal> {
@@ -97,6 +101,15 @@ async fn refusal(core: &Core, device: &Device, pack: &PackAnnounce) -> Result<Op
         }
     };
     Ok(Some(PackStatus::Refused { code: code.to_owned(), detail }))
+}
+
+/// Some of the device's packs that are missing here, where it is time to tell again.
+async fn missing_packs(core: &Core, device: &Device) -> Result<Vec<MissingPack>, Refusal> {
+    let Some(after) = core.may_tell_missing(&device.id) else { return Ok(Vec::new()) };
+    let keys = core.index.missing_of_device(&device.id, after.as_ref(), MISSING_AT_ONCE).await?;
+    let full = u32::try_from(keys.len()).is_ok_and(|count| count == MISSING_AT_ONCE);
+    core.missing_told(&device.id, keys.last().filter(|_| full).cloned());
+    Ok(keys.into_iter().map(|key| MissingPack { camera: key.camera, pack: key.pack }).collect())
 }
 
 /// Gives the ids of all losses that are durable now.

@@ -37,5 +37,10 @@ pub(super) async fn health(State(core): State<Arc<Core>>) -> Result<Json<Health>
 }
 
 pub(super) async fn metrics(State(core): State<Arc<Core>>) -> impl IntoResponse {
+    // The index knows it for every process that marks; where it cannot answer, the last number stands.
+    match core.index.count_missing().await {
+        Ok(missing) => core.metrics.objects_missing.set(missing as f64),
+        Err(error) => tracing::error!(%error, "missing objects cannot be counted"),
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], core.metrics.render())
 }

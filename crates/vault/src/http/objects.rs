@@ -23,7 +23,7 @@ use super::{
     range::{self, Asked},
 };
 use crate::{
-    archive::objects::{ObjectKey, ObjectReader},
+    archive::objects::{ObjectError, ObjectKey, ObjectReader},
     auth,
     core::Core,
     store::{ObjectReads, ReadError},
@@ -45,7 +45,7 @@ pub(super) async fn object(
     if !reader.may_read(&key.device) {
         return Err(Refusal::not_found("object"));
     }
-    let object = core.reads.open(key).await?;
+    let object = open(&core, key).await?;
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let len = object.len();
     let whole = ByteRange::new(0, len);
@@ -70,6 +70,23 @@ pub(super) async fn object(
         answer.extend(HeaderValue::from_str(&text).ok().map(|value| (header::CONTENT_RANGE, value)));
     }
     Ok(response)
+}
+
+/// Opens an object, unless the index takes it for missing. One that turns out to be gone is marked.
+async fn open(core: &Core, key: ObjectKey) -> Result<Arc<dyn ObjectReader>, Refusal> {
+    let row = core.index.pack(&key).await?;
+    if row.as_ref().is_some_and(|row| row.missing_since.is_some()) {
+        return Err(Refusal::missing_object());
+    }
+    match core.reads.open(key.clone()).await {
+        Err(ReadError::Object(ObjectError::NotFound(_))) if row.is_some() => {
+            if core.index.mark_missing(&key, core.clock.wall()).await? {
+                tracing::error!(object = %key, "object is missing; see `dashvault verify`");
+            }
+            Err(Refusal::missing_object())
+        }
+        opened => Ok(opened?),
+    }
 }
 
 fn unsatisfiable(len: u64) -> Refusal {

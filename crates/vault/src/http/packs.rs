@@ -47,6 +47,9 @@ struct Pack {
     sealed_by: &'static str,
     manifest: ContentHash,
     stored_at: WallMs,
+    /// When it was noticed that its object is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing_since: Option<WallMs>,
     url: String,
 }
 
@@ -116,6 +119,7 @@ impl From<PackRow> for Pack {
             sealed_by: sealer_name(row.sealed_by),
             manifest: row.manifest,
             stored_at: row.stored_at,
+            missing_since: row.missing_since,
         }
     }
 }

@@ -14,6 +14,9 @@ use crate::{
     uploads::TooManyUploads,
 };
 
+/// The longest text of the framework that is passed on.
+const MAX_TEXT_BYTES: usize = 4096;
+
 /// A request that is refused or failed.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -67,6 +70,13 @@ impl Refusal {
         Self::new(404, "not-found", "not found", format!("there is no such {what}"))
     }
 
+    /// A pack that was stored, and whose object is gone.
+    pub(crate) fn missing_object() -> Self {
+        let detail = "the vault has lost this pack's object; it comes back when its vehicle announces it, or when its \
+                      operator restores it from a backup and starts the vault again";
+        Self::new(410, "missing", "object is missing", detail)
+    }
+
     fn internal(error: &dyn std::error::Error) -> Self {
         let causes = std::iter::successors(Some(error), |error| error.source());
         let text: Vec<String> = causes.map(ToString::to_string).collect();
@@ -91,6 +101,25 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// Makes a problem of what the framework refuses by itself in plain text: a query or a path that cannot be read.
+pub(crate) async fn in_place_of_text(response: Response) -> Response {
+    let is_text = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    let status = response.status();
+    if !is_text || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let text = axum::body::to_bytes(response.into_body(), MAX_TEXT_BYTES).await.unwrap_or_default();
+    let text: String = String::from_utf8_lossy(&text).chars().filter(|c| !c.is_control()).collect();
+    if status.is_client_error() {
+        Refusal { status, ..Refusal::malformed(text) }.into_response()
+    } else {
+        Refusal::internal(&std::io::Error::other(text)).into_response()
+    }
+}
+
 pub(crate) async fn no_such_path() -> Refusal {
     Refusal::not_found("path")
 }
@@ -101,13 +130,19 @@ pub(crate) async fn no_such_method() -> Refusal {
 
 impl From<AuthError> for Refusal {
     fn from(error: AuthError) -> Self {
+        // The title says what, the detail which and what to do: shown together, nothing is said twice.
+        let unauthorized = |detail| {
+            Self::new(401, "unauthorized", "credentials are missing or wrong", detail)
+                .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+        };
         let detail = error.to_string();
         match error {
-            AuthError::Missing | AuthError::Wrong => {
-                Self::new(401, "unauthorized", "credentials are missing or wrong", detail)
-                    .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            AuthError::Missing => unauthorized("the request has no `Authorization: Bearer …`"),
+            AuthError::Wrong => unauthorized("no device of this vault has this bearer"),
+            AuthError::Revoked(id) => {
+                let detail = format!("it is {id}; add another one and give its token to the vehicle");
+                Self::new(403, "revoked", "device is revoked", detail)
             }
-            AuthError::Revoked(_) => Self::new(403, "revoked", "device is revoked", detail),
             AuthError::OtherDevice(_) | AuthError::NeedsCredentials(_) => {
                 Self::new(403, "forbidden", "not allowed", detail)
             }

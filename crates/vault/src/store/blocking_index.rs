@@ -1,6 +1,6 @@
 //! The index, for threads: each call waits for the async one.
 
-use dashvault_base::{CameraName, ContentHash, DeviceId};
+use dashvault_base::{CameraName, ContentHash, DeviceId, WallMs};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -25,6 +25,10 @@ impl PackIndex for BlockingIndex {
 
     fn commit(&self, pack: &StoredPack) -> Result<Committed, IndexError> {
         self.runtime.block_on(self.index.commit_pack(pack))
+    }
+
+    fn mark_missing(&self, key: &ObjectKey, noticed: WallMs) -> Result<bool, IndexError> {
+        self.runtime.block_on(self.index.mark_missing(key, noticed))
     }
 
     fn segments_of_pack(&self, key: &ObjectKey) -> Result<Vec<SegmentRow>, IndexError> {

@@ -123,6 +123,11 @@ impl Shard {
             }
             self.feed_finisher();
         }
+        for (track, used) in &mut self.announced {
+            if let Err(error) = used.camera.settle_stored() {
+                report("live bytes of stored packs cannot be removed", track.device.as_str(), &error);
+            }
+        }
     }
 
     fn handle(&mut self, command: Command) {
@@ -233,6 +238,11 @@ impl Shard {
         let expiry = i64::try_from(self.context.upload_expiry.as_millis()).unwrap_or(i64::MAX);
         let expired = self.context.uploads.expire(now.plus_ms(expiry.saturating_neg()));
         expired.iter().for_each(|upload| self.upload_end(upload));
+        for (track, used) in &mut self.announced {
+            if let Err(error) = used.camera.settle_when_quiet() {
+                report("live bytes of stored packs cannot be removed", track.device.as_str(), &error);
+            }
+        }
         self.announced.retain(|_, used| !(used.camera.is_idle() && is_stale(used.last_use)));
         if self.in_flight == 0 && self.waiting.is_empty() {
             self.plain.retain(|_, used| !(used.camera.sessions().is_empty() && is_stale(used.last_use)));

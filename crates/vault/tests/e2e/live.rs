@@ -108,6 +108,29 @@ async fn live_bytes_nobody_claims_survive_a_restart_and_are_claimed_later() {
 }
 
 #[tokio::test]
+async fn no_scratch_remains_after_a_stop_when_all_that_came_live_is_stored() {
+    let mut rig = Rig::start().await;
+    let footage = Footage::new(&rig.device, 11, 4);
+    let pack = &footage.packs[0];
+    let caller = rig.live(&footage).await;
+    // The last segment is not whole when the upload overtakes it, and the link is open until the vault stops.
+    let until = pack.manifest.offset_of(3) + 10 * 7 * 188;
+    send(&caller, &pack.body()[..until as usize]).await;
+    let http = rig.http();
+    http.announce_one(pack.sealed()).await;
+    let held =
+        || files(&rig.data.path().join("live")).iter().map(|f| f.metadata().unwrap().len()).sum::<u64>();
+    eventually("it is on the disk", async || (held() == until).then_some(())).await;
+    for range in wants(&http.announce_one(pack.sealed()).await) {
+        http.upload(pack, range).await;
+    }
+    http.receipt(pack).await;
+    rig.stop(true).await;
+    assert_eq!(files(&rig.data.path().join("live")), [] as [std::path::PathBuf; 0]);
+    drop(caller);
+}
+
+#[tokio::test]
 async fn a_live_view_may_listen() {
     let rig = Rig::start().await;
     let footage = Footage::new(&rig.device, 10, 4);

@@ -125,6 +125,64 @@ async fn an_indexed_pack_whose_object_is_gone_is_wanted_again_after_a_restart() 
 }
 
 #[tokio::test]
+async fn a_missing_object_stays_known_over_restarts_until_its_vehicle_brings_it_back() {
+    let mut rig = Rig::start().await;
+    let footage = Footage::new(&rig.device, 26, 8);
+    for pack in &footage.packs {
+        let want = wants(&rig.http().announce_one(pack.sealed()).await)[0];
+        rig.http().upload(pack, want).await;
+        rig.http().receipt(pack).await;
+    }
+    let pack = &footage.packs[0];
+    rig.stop(true).await;
+    std::fs::remove_file(rig.object(pack)).unwrap();
+    for _ in 0..2 {
+        rig = started_again(rig).await;
+        rig.stop(true).await;
+        let listed = list_objects(rig.data.path()).await.unwrap();
+        let indexed = listed[0].indexed.as_ref().unwrap();
+        assert_eq!((listed.len(), listed[0].bytes), (2, None));
+        assert!(indexed.missing_since.is_some() && indexed.manifest == pack.manifest.hash());
+    }
+    rig = started_again(rig).await;
+    let url = pack.url();
+    let gone = rig.http().get(&url).await;
+    assert_eq!((gone.status, gone.code().as_str()), (410, "missing"));
+    assert_eq!(gone.header("content-type"), Some("application/problem+json"));
+    assert_eq!(rig.metric("dashvault_objects_missing").await, 1);
+    let told = async || {
+        let answer = rig.http().announce_raw(br#"{"protocol":1}"#).await;
+        serde_json::from_slice::<dashvault_wire::AnnounceReply>(&answer.body).unwrap().missing
+    };
+    let lost = dashvault_wire::MissingPack { camera: footage.camera.clone(), pack: pack.id() };
+    assert_eq!((told().await, told().await), (vec![lost], vec![]), "its device is told, and not each time");
+
+    let other = Footage::new(&rig.device, 27, 8);
+    let refused = rig.http().announce_one(other.packs[0].sealed()).await;
+    assert!(matches!(&refused, PackStatus::Refused { code, .. } if code == "other-content"), "{refused:?}");
+    let want = wants(&rig.http().announce_one(pack.sealed()).await)[0];
+    assert_eq!(want, ByteRange::new(0, pack.manifest.body_len()));
+    rig.http().upload(pack, want).await;
+    rig.http().receipt(pack).await;
+    assert_eq!(rig.metric("dashvault_objects_missing").await, 0);
+    assert!(rig.http().get(&url).await.body == pack.file());
+    assert_eq!(list_objects(rig.data.path()).await.unwrap()[0].indexed.as_ref().unwrap().missing_since, None);
+}
+
+#[tokio::test]
+async fn an_object_that_vanishes_while_the_vault_runs_is_marked_by_who_asks_for_it() {
+    let rig = Rig::start().await;
+    let footage = Footage::new(&rig.device, 28, 4);
+    let pack = &footage.packs[0];
+    let want = wants(&rig.http().announce_one(pack.sealed()).await)[0];
+    rig.http().upload(pack, want).await;
+    rig.http().receipt(pack).await;
+    std::fs::remove_file(rig.object(pack)).unwrap();
+    assert_eq!(rig.http().get(&pack.url()).await.status, 410);
+    assert_eq!(rig.metric("dashvault_objects_missing").await, 1);
+}
+
+#[tokio::test]
 async fn a_second_vault_on_the_same_folder_says_so() {
     let rig = Rig::start().await;
     let refused = Vault::start(rig.config.clone()).await;

@@ -216,6 +216,12 @@ impl FootagePack {
         self.manifest.pack
     }
 
+    /// Its object's path over HTTP.
+    pub(crate) fn url(&self) -> String {
+        let Manifest { device, camera, pack, .. } = &self.manifest;
+        format!("/objects/{device}/{camera}/{}/{}", pack.recording, pack.file_name())
+    }
+
     pub(crate) fn body(&self) -> Vec<u8> {
         self.segments.concat()
     }

@@ -2,7 +2,7 @@
 
 use dashvault_vault::devices::add_device;
 
-use crate::rig::{Footage, FootagePack, Http, Rig, wants};
+use crate::rig::{Footage, Http, Rig, wants};
 
 async fn stored(rig: &Rig, seed: u64) -> (Footage, String) {
     let footage = Footage::new(&rig.device, seed, 4);
@@ -10,13 +10,8 @@ async fn stored(rig: &Rig, seed: u64) -> (Footage, String) {
     let whole = wants(&http.announce_one(pack.sealed()).await)[0];
     http.upload(pack, whole).await;
     http.receipt(pack).await;
-    let url = url(pack);
+    let url = pack.url();
     (footage, url)
-}
-
-fn url(pack: &FootagePack) -> String {
-    let recording = pack.id().recording;
-    format!("/objects/bus/front/{recording}/{}", pack.id().file_name())
 }
 
 #[tokio::test]
@@ -60,6 +55,13 @@ async fn only_the_device_the_administrator_or_by_leave_anyone_may_read() {
     let none = admin.get(&format!("{list}?after=20261122-101500_00000&limit=5")).await.text();
     assert_eq!(none, r#"{"packs":[]}"#);
     assert_eq!(admin.get(&format!("{list}?after=x")).await.code(), "malformed");
+    for odd in
+        [format!("{list}?limit=x"), format!("{list}?limit=-1"), "/api/v1/devices/%ff/cameras".to_owned()]
+    {
+        let refused = admin.get(&odd).await;
+        assert_eq!(refused.header("content-type"), Some("application/problem+json"), "{odd}");
+        assert_eq!((refused.status, refused.code().as_str()), (400, "malformed"), "{odd}");
+    }
 }
 
 #[tokio::test]
@@ -72,6 +74,10 @@ async fn health_and_metrics_answer_and_every_error_is_a_problem() {
     assert_eq!(rig.metric("dashvault_packs_stored_total").await, 1);
     assert!(rig.metric("dashvault_receipts_total").await >= 1);
     assert_eq!(rig.stranger().get("/nowhere").await.code(), "not-found");
+    let wrong = rig.http_as(&dashvault_wire::DeviceToken::from_random([9; 32])).announce_raw(b"{}").await;
+    let problem: dashvault_wire::Problem = serde_json::from_slice(&wrong.body).unwrap();
+    assert_eq!(problem.title, "credentials are missing or wrong");
+    assert!(!problem.detail.contains("wrong"), "said twice: {}", problem.detail);
     assert_eq!(rig.stranger().request("DELETE", "/healthz", &[], &[]).await.code(), "method-not-allowed");
 }
 

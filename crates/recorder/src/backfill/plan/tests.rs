@@ -27,7 +27,7 @@ fn wanted(now: Instant, packs: &[(u32, bool, bool)]) -> Book {
             requested: *requested,
         },
     });
-    let reply = AnnounceReply { protocol: 1, packs: reply.collect(), losses: vec![] };
+    let reply = AnnounceReply { protocol: 1, packs: reply.collect(), ..AnnounceReply::default() };
     book.take_reply(now, &round, reply, &believer());
     book
 }
@@ -75,7 +75,7 @@ fn long_wants_are_cut_into_jobs() {
     book.take_reply(
         now,
         &round,
-        AnnounceReply { protocol: 1, packs: vec![pack], losses: vec![] },
+        AnnounceReply { protocol: 1, packs: vec![pack], ..AnnounceReply::default() },
         &believer(),
     );
     let lengths: Vec<u64> =
@@ -85,7 +85,7 @@ fn long_wants_are_cut_into_jobs() {
 
 struct SealedFactOf(u64);
 
-impl From<SealedFactOf> for super::super::book::SealedFact {
+impl From<SealedFactOf> for super::super::entry::SealedFact {
     fn from(SealedFactOf(body_bytes): SealedFactOf) -> Self {
         Self { body_bytes, bytes: body_bytes + 376, ..sealed_fact(key(0).pack, 4) }
     }

@@ -25,7 +25,7 @@ fn sealed_pack(now: Instant) -> Book {
 
 fn answer(status: PackStatus) -> AnnounceReply {
     let pack = PackReply { camera: "main".parse().unwrap(), pack: key(0).pack, status };
-    AnnounceReply { protocol: 1, packs: vec![pack], losses: vec![] }
+    AnnounceReply { protocol: 1, packs: vec![pack], ..AnnounceReply::default() }
 }
 
 #[test]

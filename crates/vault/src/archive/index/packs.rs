@@ -76,6 +76,8 @@ pub struct PackRow {
     pub sealed_by: SealedBy,
     /// When it became durable here.
     pub stored_at: WallMs,
+    /// When it was noticed that its object is gone; such a pack is not held.
+    pub missing_since: Option<WallMs>,
 }
 
 /// One segment of a stored pack.
@@ -115,7 +117,7 @@ pub struct StoredPack {
 pub enum Committed {
     /// The pack is in the index now.
     New,
-    /// It was there already; this is its row.
+    /// It was there already; this is its row, which is not marked as missing any more if the content is the same.
     Known(PackRow),
 }
 
@@ -159,6 +161,7 @@ impl StoredPack {
             segments: u32::try_from(segments.len()).unwrap_or(u32::MAX),
             sealed_by: manifest.sealed_by,
             stored_at,
+            missing_since: None,
         };
         Self { row, segments }
     }
@@ -180,6 +183,7 @@ impl PackRow {
             sealed_by: sealer(&sealed_by)
                 .ok_or(IndexError::Corrupt { what: "sealed_by", value: sealed_by })?,
             stored_at: columns.wall("stored_at")?,
+            missing_since: columns.optional_number("missing_since")?.map(WallMs),
         })
     }
 }
@@ -245,8 +249,13 @@ impl Index {
         .map_err(&failed)?;
         if done.rows_affected() == 0 {
             drop(transaction);
-            let missing = IndexError::Corrupt { what: "pack", value: row.key.to_string() };
-            return self.pack(&row.key).await?.map(Committed::Known).ok_or(missing);
+            let gone = IndexError::Corrupt { what: "pack", value: row.key.to_string() };
+            let mut known = self.pack(&row.key).await?.ok_or(gone)?;
+            if known.missing_since.is_some() && known.manifest == row.manifest {
+                self.mark_found(&row.key).await?;
+                known.missing_since = None;
+            }
+            return Ok(Committed::Known(known));
         }
         for (position, segment) in (0i64..).zip(&pack.segments) {
             insert_segment(&mut transaction, &row.key, position, segment).await.map_err(&failed)?;
@@ -346,7 +355,7 @@ impl Index {
         rows.iter().map(read).collect()
     }
 
-    /// The segments of all stored packs of a recording, in order.
+    /// The segments of all stored packs of a recording that are held, in order: not those of missing ones.
     ///
     /// # Errors
     /// [`IndexError`].
@@ -358,6 +367,8 @@ impl Index {
     ) -> Result<Vec<SegmentRow>, IndexError> {
         let found = sqlx::query(
             "SELECT * FROM segments WHERE device = $1 AND camera = $2 AND recording = $3
+             AND number NOT IN (SELECT number FROM packs WHERE device = $1 AND camera = $2
+             AND recording = $3 AND missing_since IS NOT NULL)
              ORDER BY number, position",
         )
         .bind(device.as_str())
@@ -404,23 +415,6 @@ impl Index {
         .fetch_optional(&self.read)
         .await;
         found.map_err(query("last plain manifest"))?.map(|row| Columns(&row).hash("manifest")).transpose()
-    }
-
-    /// Takes a pack and its segments out of the index: its object is gone.
-    ///
-    /// # Errors
-    /// [`IndexError::Query`].
-    pub async fn forget_pack(&self, key: &ObjectKey) -> Result<(), IndexError> {
-        let done = sqlx::query(
-            "DELETE FROM packs WHERE device = $1 AND camera = $2 AND recording = $3 AND number = $4",
-        )
-        .bind(key.device.as_str())
-        .bind(key.camera.as_str())
-        .bind(key.pack.recording.to_string())
-        .bind(i64::from(key.pack.number))
-        .execute(&self.write)
-        .await;
-        done.map(drop).map_err(query("forget pack"))
     }
 }
 

@@ -65,9 +65,32 @@ async fn a_pack_comes_back_as_it_was_committed_and_a_second_commit_changes_nothi
         index.segments_of_recording(&key.device, &key.camera, key.pack.recording).await.unwrap();
     assert_eq!(of_recording, pack.segments);
     assert_eq!(index.last_plain_manifest(&key.device, &key.camera).await.unwrap(), Some(pack.row.manifest));
-    index.forget_pack(key).await.unwrap();
-    assert_eq!(index.pack(key).await.unwrap(), None);
-    assert_eq!(index.segments_of_pack(key).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_missing_pack_stays_known_from_when_it_was_noticed_until_the_same_content_is_back() {
+    let (_scratch, index) = index().await;
+    let (pack, kept) = (stored("20261122-101500_00003"), stored("20261122-101500_00004"));
+    for pack in [&pack, &kept] {
+        index.commit_pack(pack).await.unwrap();
+    }
+    let key = &pack.row.key;
+    assert!(index.mark_missing(key, WallMs(100)).await.unwrap());
+    assert!(!index.mark_missing(key, WallMs(200)).await.unwrap());
+    let marked = PackRow { missing_since: Some(WallMs(100)), ..pack.row.clone() };
+    assert_eq!(index.pack(key).await.unwrap(), Some(marked.clone()));
+    assert_eq!(index.count_missing().await.unwrap(), 1);
+    let of_device = async |after| index.missing_of_device(&key.device, after, 9).await.unwrap();
+    assert_eq!((of_device(None).await, of_device(Some(key)).await), (vec![key.clone()], vec![]));
+    let held = index.segments_of_recording(&key.device, &key.camera, key.pack.recording).await.unwrap();
+    assert_eq!(held, kept.segments, "live bytes of a missing pack are still needed");
+
+    let mut other = pack.clone();
+    other.row.manifest = ContentHash::of(b"other");
+    assert_eq!(index.commit_pack(&other).await.unwrap(), Committed::Known(marked));
+    assert_eq!(index.commit_pack(&pack).await.unwrap(), Committed::Known(pack.row.clone()));
+    assert_eq!(index.pack(key).await.unwrap(), Some(pack.row.clone()));
+    assert_eq!(index.count_missing().await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -6,7 +6,10 @@ use dashvault_wire::{ByteRange, PackAnnounce, PackStatus, Receipt};
 
 use super::{Camera, CameraError, DeviceKeys, Outcome, Standing, count};
 use crate::{
-    archive::index::{How, PackRow},
+    archive::{
+        index::{How, PackRow},
+        objects::ObjectKey,
+    },
     assembler::assembly::Seal,
 };
 
@@ -25,13 +28,14 @@ impl Camera {
         }
         if !self.parts.contains_key(&id) {
             let key = self.key(id);
-            let row = match self.archive.index.pack(&key)? {
-                Some(row) if self.archive.objects.stat(&key)? == Some(row.bytes) => Some(row),
-                Some(_) => None,
-                None => self.archive.adopt(&key)?,
-            };
-            if let Some(row) = row {
+            let known = self.archive.index.pack(&key)?;
+            if let Some(row) = self.held(&key, known.as_ref())? {
                 return self.stored_status(announced, keys, &row).map(Standing::Says);
+            }
+            // What a missing object held is known: nothing else may come in its place.
+            let refused = known.map(|row| self.same_content(announced, keys, &row)).transpose()?;
+            if let Some(Err(refused)) = refused {
+                return Ok(Standing::Says(refused.into()));
             }
             self.open_part(announced)?;
         }
@@ -42,6 +46,17 @@ impl Camera {
                 self.standing(id, outcome)
             }
         }
+    }
+
+    /// The row of a pack that is held; an object that is gone is noted, one that is back is verified.
+    fn held(&self, key: &ObjectKey, known: Option<&PackRow>) -> Result<Option<PackRow>, CameraError> {
+        if let Some(row) = known {
+            if row.missing_since.is_none() && self.archive.objects.stat(key)? == Some(row.bytes) {
+                return Ok(Some(row.clone()));
+            }
+            self.archive.note_missing(row)?;
+        }
+        Ok(self.archive.adopt(key)?)
     }
 
     /// Takes what an announcement tells; gives the refusal when it is not believed.
@@ -85,8 +100,8 @@ impl Camera {
     ) -> Result<Seal, NotBelieved> {
         let signed = parse_trailer(bytes).map_err(|error| refused("bad-trailer", error.to_string()))?;
         if signed.public_key() != keys.public_key {
-            let text =
-                "the manifest is signed by another key than this device's; use the token it was added with";
+            let text = "the manifest is signed by another key than this device's; start the recorder with the device's token, and it \
+                 signs its packs again";
             return Err(refused("bad-signature", text));
         }
         let manifest = signed.manifest();
@@ -121,22 +136,32 @@ impl Camera {
         keys: &DeviceKeys,
         row: &PackRow,
     ) -> Result<PackStatus, CameraError> {
-        let same = match &announced.trailer {
-            Some(bytes) => match self.read_trailer(announced, bytes, keys) {
-                Ok(seal) => seal.0.manifest().hash() == row.manifest,
-                Err(refused) => return Ok(refused.into()),
-            },
-            None => self.same_segments(announced, row)?,
-        };
-        if !same {
-            let text = "another pack of this name is stored; it is never replaced";
-            return Ok(refused("other-content", text).into());
+        if let Err(refused) = self.same_content(announced, keys, row)? {
+            return Ok(refused.into());
         }
         let (device, camera) = (self.device.clone(), self.camera.clone());
         let PackRow { manifest, bytes, stored_at, .. } = *row;
         let receipt =
             Receipt::seal(&keys.live_key, device, camera, announced.pack, manifest, bytes, stored_at);
         Ok(PackStatus::Stored { receipt })
+    }
+
+    /// Whether an announcement is of what was stored under its name.
+    fn same_content(
+        &self,
+        announced: &PackAnnounce,
+        keys: &DeviceKeys,
+        row: &PackRow,
+    ) -> Result<Result<(), NotBelieved>, CameraError> {
+        let same = match &announced.trailer {
+            Some(bytes) => match self.read_trailer(announced, bytes, keys) {
+                Ok(seal) => seal.0.manifest().hash() == row.manifest,
+                Err(refused) => return Ok(Err(refused)),
+            },
+            None => self.same_segments(announced, row)?,
+        };
+        let text = "another pack of this name is stored; it is never replaced";
+        Ok(if same { Ok(()) } else { Err(refused("other-content", text)) })
     }
 
     fn same_segments(&self, announced: &PackAnnounce, row: &PackRow) -> Result<bool, CameraError> {

@@ -26,6 +26,7 @@ impl Camera {
         let folder = self.layout.live_recording(&self.device, &self.camera, recording);
         self.archive.disk.create_dir_all(&folder)?;
         let scratch = self.new_scratch(recording)?;
+        self.is_settled = false;
         self.sessions.insert(session, Session { live: LiveSession::new(recording), scratch });
         Ok(())
     }
@@ -186,13 +187,25 @@ impl Camera {
                 self.paths.insert(id, scratch.path);
             }
         }
+        self.settle_stored()
+    }
+
+    /// Removes live bytes that only ended after what they are of was stored; what is not stored stays.
+    pub(crate) fn settle_stored(&mut self) -> Result<(), CameraError> {
         for recording in self.live.recordings() {
             let any = self.key(PackId { recording, number: 0 });
             for segment in self.archive.index.segments_of_recording(&any)? {
                 self.live.settle(recording, segment.hash, segment.start_pts, segment.duration);
             }
         }
+        self.is_settled = true;
         self.delete_settled()
+    }
+
+    /// As [`Self::settle_stored`], once after all has become quiet.
+    pub(crate) fn settle_when_quiet(&mut self) -> Result<(), CameraError> {
+        let busy = !(self.parts.is_empty() && self.finishing.is_empty() && self.sessions.is_empty());
+        if busy || self.is_settled || self.live.len() == 0 { Ok(()) } else { self.settle_stored() }
     }
 
     pub(super) fn delete_settled(&mut self) -> Result<(), CameraError> {
