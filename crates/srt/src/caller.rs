@@ -3,73 +3,35 @@
 //! What does not belong here: reconnecting (a new [`Caller`] is a new connection) and what to do with payloads that
 //! find no room; the application decides both.
 //!
-//! Rooms: `session` is the caller without its socket, `driver` moves its datagrams, `outlet` sends them, `pacer` holds
-//! the rate, `tail` finds what was lost last.
+//! Rooms: `session` is the caller without its socket, `driver` moves its datagrams, `path` is its socket and the next
+//! one when its address is gone, `timer` the one timer; `config`, `error` and `stats` are what they say.
 
+mod config;
 mod driver;
 mod error;
-mod outlet;
-mod pacer;
+mod path;
 mod session;
 mod stats;
-mod tail;
+mod timer;
 
+pub use config::CallerConfig;
 pub use error::{ConnectError, SendError};
 pub use stats::SendStats;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::net::UdpSocket;
 use tokio::sync::{Notify, watch};
 
-use crate::{CloseReason, Encryption, SrtUrl, socket};
+use crate::queue::DeliveryQueue;
+use crate::{CloseReason, Delivery, LostRange, SrtUrl, core, sys};
 use driver::Driver;
-use outlet::Outlet;
+use path::Path;
 use session::{Ended, Session};
-
-/// How a [`Caller`] connects and sends.
-#[derive(Debug, Clone)]
-pub struct CallerConfig {
-    /// What is asked for; at most 512 bytes.
-    pub stream_id: String,
-    /// The latency asked for, 1 ms to 65 s (default 1 s): how long the listener may hold a gap.
-    pub latency: Duration,
-    /// Encrypt with this.
-    pub encryption: Option<Encryption>,
-    /// Give up connecting after this (default 3 s).
-    pub connect_timeout: Duration,
-    /// Repeat an unanswered handshake packet after this (default 150 ms).
-    pub handshake_retry: Duration,
-    /// The connection is dead when nothing came for this long (default 5 s).
-    pub peer_idle: Duration,
-    /// Ceiling for everything sent, in bytes a second (default 12.5 MB/s). It is a ceiling, not an estimate: on a
-    /// slower link, bursts fill the modem's queue, so set it to what the link can do.
-    pub bandwidth_bytes_per_second: u64,
-    /// Payload bytes queued or unacknowledged at most (default 8 MiB, up to 64 MiB).
-    pub max_buffer_bytes: usize,
-    /// Send from this address.
-    pub local: Option<SocketAddr>,
-}
-
-impl Default for CallerConfig {
-    fn default() -> Self {
-        Self {
-            stream_id: String::new(),
-            latency: Duration::from_secs(1),
-            encryption: None,
-            connect_timeout: Duration::from_secs(3),
-            handshake_retry: Duration::from_millis(150),
-            peer_idle: Duration::from_secs(5),
-            bandwidth_bytes_per_second: 12_500_000,
-            max_buffer_bytes: 8 << 20,
-            local: None,
-        }
-    }
-}
 
 /// A connection that publishes; dropping it closes it at once.
 #[derive(Debug)]
@@ -81,8 +43,11 @@ pub struct Caller {
 }
 
 /// What a caller shares with its driver.
-pub(crate) struct Shared {
+struct Shared {
     session: Mutex<Session>,
+    inbox: Arc<DeliveryQueue>,
+    /// Somebody has asked for what the listener sends.
+    reads: AtomicBool,
     /// Wakes the driver.
     wake: Notify,
     /// Wakes senders that wait for room.
@@ -110,16 +75,28 @@ impl Caller {
     /// # Cancel safety
     /// A dropped future ends the attempt.
     pub async fn connect(peer: SocketAddr, config: CallerConfig) -> Result<Self, ConnectError> {
-        let session = Session::new(peer, &config, Instant::now())?;
-        let socket = open(peer, config.local).await.map_err(|source| io_error(peer, source))?;
-        socket::enlarge_buffers(&socket);
-        let shared =
-            Arc::new(Shared { session: Mutex::new(session), wake: Notify::new(), room: Notify::new() });
+        let settings = config.settings()?;
+        let path = Path::new(peer, config.local).map_err(|source| io_error(peer, source))?;
+        let begin = move || core::Caller::new(&settings, peer, Instant::now(), sys::random());
+        let protocol = if config.encryption.is_some() {
+            // Deriving a key takes some 2 ms.
+            tokio::task::spawn_blocking(begin).await.map_err(|error| io_error(peer, error.into()))?
+        } else {
+            begin()
+        };
+        let inbox = Arc::new(DeliveryQueue::new(config.max_queued_bytes));
+        let session = Session::new(protocol, Arc::clone(&inbox), Instant::now());
+        let shared = Arc::new(Shared {
+            session: Mutex::new(session),
+            inbox,
+            reads: AtomicBool::new(false),
+            wake: Notify::new(),
+            room: Notify::new(),
+        });
         let (closed_in, closed) = watch::channel(None);
         // Made before the handshake, so that a dropped future stops the driver too.
         let mut caller = Self { peer, latency: config.latency, shared: Arc::clone(&shared), closed };
-        let outlet = Outlet::new(socket, peer).map_err(|source| io_error(peer, source))?;
-        tokio::spawn(Driver { outlet, shared, closed: closed_in }.run());
+        tokio::spawn(Driver { path, shared, closed: closed_in }.run());
         caller.latency = caller.opened().await.map_err(|ended| ended.connect_error(peer, &config))?;
         Ok(caller)
     }
@@ -170,17 +147,33 @@ impl Caller {
         let now = Instant::now();
         let mut session = self.shared.session();
         session.send(now, payload)?;
-        let due = session.next_wake(now);
-        // A wake-up that comes anyway within the timer's resolution is soon enough.
-        let wake = due.is_some_and(|due| session.wakes_at.is_none_or(|at| due + driver::PAUSE < at));
+        // A driver that comes anyway within the timer's resolution comes soon enough.
+        let soon = now + timer::PAUSE;
+        let wake = session.wakes_at.is_none_or(|at| at > soon);
         if wake {
-            session.wakes_at = due;
+            session.wakes_at = Some(now);
         }
         drop(session);
         if wake {
             self.shared.wake.notify_one();
         }
         Ok(())
+    }
+
+    /// The next of what the listener sends; `None` after [`Delivery::Closed`] was taken.
+    ///
+    /// Who never calls this need not care: what a listener sends nevertheless is thrown away beyond a bound.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn recv(&self) -> Option<Delivery> {
+        self.shared.reads.store(true, Ordering::Relaxed);
+        self.shared.inbox.take().await
+    }
+
+    /// Which packets the [`Delivery::Lost`] that was taken last is about.
+    pub fn lost_range(&self) -> Option<LostRange> {
+        self.shared.inbox.lost_range()
     }
 
     /// Changes the ceiling for everything sent, in bytes a second.
@@ -240,14 +233,15 @@ impl Caller {
                 let session = self.shared.session();
                 match (session.ended(), session.opened()) {
                     (Some(ended), _) => return Err(ended),
-                    (None, Some(opened)) => return Ok(opened.latency),
+                    (None, Some(latency)) => return Ok(latency),
                     (None, None) => {}
                 }
             }
             tokio::select! {
                 () = progress => {}
                 ended = closed.wait_for(Option::is_some) => {
-                    return Err(ended.ok().and_then(|ended| *ended).unwrap_or(Ended::Refused));
+                    let stopped = Ended::Closed(CloseReason::Stopped);
+                    return Err(ended.ok().and_then(|ended| *ended).unwrap_or(stopped));
                 }
             }
         }
@@ -260,18 +254,6 @@ impl Drop for Caller {
     }
 }
 
-/// A socket that takes and sends datagrams of one peer only, so that its ICMP errors reach us.
-async fn open(peer: SocketAddr, local: Option<SocketAddr>) -> io::Result<UdpSocket> {
-    let any = if peer.is_ipv4() { SocketAddr::from(([0; 4], 0)) } else { SocketAddr::from(([0_u16; 8], 0)) };
-    let socket = UdpSocket::bind(local.unwrap_or(any)).await?;
-    socket.connect(peer).await?;
-    Ok(socket)
-}
-
 fn io_error(peer: SocketAddr, source: io::Error) -> ConnectError {
-    if socket::is_refused(&source) {
-        ConnectError::Refused { peer }
-    } else {
-        ConnectError::Io { peer, source }
-    }
+    if sys::is_refused(&source) { ConnectError::Refused { peer } } else { ConnectError::Io { peer, source } }
 }

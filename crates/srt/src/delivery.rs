@@ -18,6 +18,15 @@ pub enum Delivery {
     Closed(CloseReason),
 }
 
+/// The packets behind a [`Delivery::Lost`], by their sequence numbers (31 bits, which wrap).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LostRange {
+    /// The first that will not come.
+    pub first: u32,
+    /// The last.
+    pub last: u32,
+}
+
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -1,34 +1,35 @@
 //! SRT for live MPEG-TS: a [`Listener`] that loses nothing it can still get, and a [`Caller`] that paces what it sends.
 //!
-//! This is the project's own small interface. Behind it stands, for now, the sans-IO crate `sapflow-srt`; nothing of
-//! it shows in a public signature, so that our own core can take its place.
-//!
 //! What the listener does differently from a player's SRT: it has no playout delay. Payloads are delivered in order
 //! and at once; a gap is *held* until the missing packets arrive, the sender says that it dropped them (DROPREQ), or
-//! the hold horizon (the negotiated latency) is over. Only then is the gap reported, as [`Delivery::Lost`].
+//! the hold horizon (the negotiated latency) is over. Only then is the gap reported, as [`Delivery::Lost`]. Who wants
+//! SRT as others have it takes [`DeliveryMode::Tsbpd`].
 //!
-//! What does not belong here: stream id grammar (that is `wire`'s), who may publish (the vault's), what the bytes are
-//! (`media`'s).
+//! Rooms: [`core`] is the protocol, without sockets and clocks; `listener` and `caller` drive it, by the sockets of
+//! `sys`; `queue` stands between a connection and its consumer.
+//!
+//! What does not belong here: stream id grammar, who may publish, what the bytes are.
 //!
 //! Protocol: draft-sharabayko-srt-01; reject codes: Haivision/srt `docs/features/access-control.md`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod caller;
 mod connection;
+pub mod core;
 mod delivery;
-mod hold;
 mod listener;
 mod passphrase;
 mod queue;
 mod reject;
-mod socket;
+mod sys;
 mod url;
 
+pub use crate::core::{Cipher, DeliveryMode};
 pub use caller::{Caller, CallerConfig, ConnectError, SendError, SendStats};
 pub use connection::{Connection, ConnectionStats};
-pub use delivery::{CloseReason, Delivery};
+pub use delivery::{CloseReason, Delivery, LostRange};
 pub use listener::{AcceptError, Listener, ListenerConfig, ListenerStats, ListenerStatsHandle, Request};
 pub use passphrase::{Encryption, KeySize, Passphrase, PassphraseError};
 pub use reject::{RejectCode, RejectReason};

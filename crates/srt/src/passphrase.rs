@@ -1,12 +1,12 @@
-//! The shared secret of an encrypted connection, checked when it is made and never printed.
+//! The shared secret of an encrypted connection, checked when it is made, never printed, and wiped when dropped.
 //!
-//! What does not belong here: key derivation and ciphers (the protocol core's).
+//! What does not belong here: key derivation and ciphers (`core::crypto`).
 //!
 //! draft-sharabayko-srt-01 §6.
 
 use std::fmt;
 
-use sapflow_srt::crypto;
+use zeroize::Zeroizing;
 
 /// AES key length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,6 +14,8 @@ pub enum KeySize {
     /// 16-byte keys (SRT's default).
     #[default]
     Aes128,
+    /// 24-byte keys.
+    Aes192,
     /// 32-byte keys.
     Aes256,
 }
@@ -23,21 +25,15 @@ impl KeySize {
     pub const fn bytes(self) -> usize {
         match self {
             Self::Aes128 => 16,
+            Self::Aes192 => 24,
             Self::Aes256 => 32,
-        }
-    }
-
-    pub(crate) const fn core(self) -> crypto::KeySize {
-        match self {
-            Self::Aes128 => crypto::KeySize::Aes128,
-            Self::Aes256 => crypto::KeySize::Aes256,
         }
     }
 }
 
 /// A passphrase of 10 to 79 bytes without NUL; its `Debug` form is redacted.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Passphrase(Vec<u8>);
+pub struct Passphrase(Zeroizing<Vec<u8>>);
 
 impl Passphrase {
     /// Checks and takes a passphrase.
@@ -45,7 +41,7 @@ impl Passphrase {
     /// # Errors
     /// [`PassphraseError`] where SRT does not allow it.
     pub fn new(secret: impl Into<Vec<u8>>) -> Result<Self, PassphraseError> {
-        let secret = secret.into();
+        let secret = Zeroizing::new(secret.into());
         if !(10..=79).contains(&secret.len()) {
             return Err(PassphraseError::Length { bytes: secret.len() });
         }
@@ -55,8 +51,9 @@ impl Passphrase {
         }
     }
 
-    pub(crate) fn core(&self, size: KeySize) -> Option<crypto::CryptoConfig> {
-        crypto::CryptoConfig::new(self.0.clone(), size.core()).ok()
+    /// The secret itself, for key derivation only.
+    pub(crate) fn secret(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -90,4 +87,22 @@ pub enum PassphraseError {
         /// Byte offset.
         at: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passphrase_has_10_to_79_bytes_without_nul() {
+        assert_eq!(Passphrase::new("123456789"), Err(PassphraseError::Length { bytes: 9 }));
+        assert_eq!(Passphrase::new([1; 80]), Err(PassphraseError::Length { bytes: 80 }));
+        assert_eq!(Passphrase::new("12345\x006789"), Err(PassphraseError::Nul { at: 5 }));
+        assert!(Passphrase::new([1; 79]).is_ok());
+    }
+
+    #[test]
+    fn a_passphrase_is_not_printed() {
+        assert_eq!(format!("{:?}", Passphrase::new("1234567890").unwrap()), "Passphrase(redacted)");
+    }
 }

@@ -2,9 +2,13 @@
 //!
 //! The driver appends payloads and never waits; the consumer takes everything that has gathered as one run of bytes.
 //! When more than `max_bytes` wait, the queue says so and the driver closes the connection: one slow consumer stops
-//! neither the socket nor the others.
+//! neither the socket nor the others. Before that, [`DeliveryQueue::flush`] tells how little room is left.
 //!
-//! Invariants: order is kept; what was queued before the end is still delivered after it; `Closed` comes once and last.
+//! Invariants: order is kept; what was queued before the end is still delivered after it; `Closed` comes once and last;
+//! an empty queue holds no buffer.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,10 +16,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
-use crate::{CloseReason, ConnectionStats, Delivery};
+use crate::core::seq::SeqRange;
+use crate::{CloseReason, ConnectionStats, Delivery, LostRange, TS_PAYLOAD_BYTES};
 
 /// A run of bytes is handed over at this size even when more follows.
 const RUN_BYTES: usize = 64 * 1024;
+/// The first buffer's size, as long as nothing is known of a stream.
+const FIRST_BYTES: usize = 4 * TS_PAYLOAD_BYTES;
+/// The least room that is told, in packets: a peer that may send nothing would never learn that there is room again,
+/// and a consumer that stands still would never be found out.
+const LEAST_ROOM: u32 = 64;
 
 #[derive(Debug)]
 pub(crate) struct DeliveryQueue {
@@ -27,14 +37,26 @@ pub(crate) struct DeliveryQueue {
 #[derive(Debug, Default)]
 struct State {
     /// What is complete: full runs and losses.
-    done: VecDeque<Delivery>,
+    done: VecDeque<Item>,
     /// The run that still grows.
     tail: BytesMut,
+    /// How long the last run was that the consumer took.
+    usual_bytes: usize,
     queued_bytes: usize,
+    /// Something came since the consumer was last woken.
+    fresh: bool,
+    /// The loss that was taken last.
+    lost: Option<LostRange>,
     closed: Option<CloseReason>,
     close_taken: bool,
     abandoned: bool,
     stats: ConnectionStats,
+}
+
+#[derive(Debug)]
+enum Item {
+    Run(Bytes),
+    Lost(u64, LostRange),
 }
 
 impl DeliveryQueue {
@@ -42,38 +64,47 @@ impl DeliveryQueue {
         Self { state: Mutex::default(), ready: Notify::new(), max_bytes }
     }
 
-    /// Appends a payload; false when there is no room, or nobody who would take it.
+    /// Appends a payload; false when there is no room, or nobody who would take it. The consumer learns of it with the
+    /// next [`flush`](Self::flush).
     pub(crate) fn push(&self, payload: &[u8]) -> bool {
         let mut state = self.lock();
         if state.abandoned || state.queued_bytes + payload.len() > self.max_bytes {
             return false;
         }
-        state.queued_bytes += payload.len();
-        state.stats.delivered_bytes += payload.len() as u64;
-        if state.tail.len() + payload.len() > RUN_BYTES {
-            state.end_run();
-        }
-        let was_empty = state.tail.is_empty();
-        state.tail.extend_from_slice(payload);
-        drop(state);
-        if was_empty {
-            self.ready.notify_one();
-        }
+        state.append(payload);
         true
     }
 
     /// Reports a loss at this place of the stream.
-    pub(crate) fn push_lost(&self, packets: u64) {
+    pub(crate) fn push_lost(&self, range: SeqRange) {
         let mut state = self.lock();
+        if state.abandoned {
+            return;
+        }
+        let packets = u64::from(range.len());
         state.stats.lost_packets += packets;
+        state.fresh = true;
         state.end_run();
+        let lost = LostRange { first: range.first.raw(), last: range.last.raw() };
         // Neighbouring losses are one, so a flood of gaps cannot grow the queue without payload between them.
         match state.done.back_mut() {
-            Some(Delivery::Lost { packets: before }) => *before += packets,
-            _ => state.done.push_back(Delivery::Lost { packets }),
+            Some(Item::Lost(before, range)) => (*before, range.last) = (*before + packets, lost.last),
+            _ => state.done.push_back(Item::Lost(packets, lost)),
         }
+    }
+
+    /// Wakes the consumer if there is something for it, updates the counters that the driver keeps, and says how many
+    /// packets the peer may have under way.
+    pub(crate) fn flush(&self, update: impl FnOnce(&mut ConnectionStats)) -> u32 {
+        let mut state = self.lock();
+        update(&mut state.stats);
+        let room = self.max_bytes.saturating_sub(state.queued_bytes) / TS_PAYLOAD_BYTES;
+        let wakes = std::mem::take(&mut state.fresh);
         drop(state);
-        self.ready.notify_one();
+        if wakes {
+            self.ready.notify_one();
+        }
+        u32::try_from(room).unwrap_or(u32::MAX).max(LEAST_ROOM)
     }
 
     /// Ends the stream; the first reason counts.
@@ -86,7 +117,7 @@ impl DeliveryQueue {
     pub(crate) fn abandon(&self) {
         let mut state = self.lock();
         state.abandoned = true;
-        state.done.clear();
+        state.done = VecDeque::new();
         state.tail = BytesMut::new();
         state.queued_bytes = 0;
     }
@@ -114,6 +145,11 @@ impl DeliveryQueue {
         self.lock().next()
     }
 
+    /// Which packets the [`Delivery::Lost`] that was taken last is about.
+    pub(crate) fn lost_range(&self) -> Option<LostRange> {
+        self.lock().lost
+    }
+
     pub(crate) fn closed(&self) -> Option<CloseReason> {
         self.lock().closed
     }
@@ -123,36 +159,49 @@ impl DeliveryQueue {
         ConnectionStats { queued_bytes: state.queued_bytes as u64, ..state.stats }
     }
 
-    /// Replaces the counters that the driver keeps.
-    pub(crate) fn update_stats(&self, update: impl FnOnce(&mut ConnectionStats)) {
-        update(&mut self.lock().stats);
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
+    fn append(&mut self, payload: &[u8]) {
+        self.queued_bytes += payload.len();
+        self.stats.delivered_bytes += payload.len() as u64;
+        self.fresh = true;
+        if self.tail.len() + payload.len() > RUN_BYTES {
+            self.end_run();
+        }
+        if self.tail.capacity() == 0 {
+            self.tail.reserve(self.usual_bytes.clamp(FIRST_BYTES, RUN_BYTES));
+        }
+        self.tail.extend_from_slice(payload);
+    }
+
+    /// The whole buffer goes with the run, so that nothing stays when the consumer has dropped it.
     fn end_run(&mut self) {
         if !self.tail.is_empty() {
-            let run = self.tail.split().freeze();
-            self.done.push_back(Delivery::Data(run));
+            let run = std::mem::take(&mut self.tail).freeze();
+            self.usual_bytes = run.len();
+            self.done.push_back(Item::Run(run));
         }
     }
 
     /// `Some(None)` is the end, `None` that there is nothing yet.
     fn next(&mut self) -> Option<Option<Delivery>> {
-        if let Some(delivery) = self.done.pop_front() {
-            if let Delivery::Data(run) = &delivery {
-                self.queued_bytes -= run.len();
-            }
-            return Some(Some(delivery));
+        if self.done.is_empty() {
+            self.end_run();
         }
-        if !self.tail.is_empty() {
-            let run: Bytes = self.tail.split().freeze();
-            self.queued_bytes -= run.len();
-            return Some(Some(Delivery::Data(run)));
+        match self.done.pop_front() {
+            Some(Item::Run(run)) => {
+                self.queued_bytes -= run.len();
+                return Some(Some(Delivery::Data(run)));
+            }
+            Some(Item::Lost(packets, range)) => {
+                self.lost = Some(range);
+                return Some(Some(Delivery::Lost { packets }));
+            }
+            None => {}
         }
         let reason = self.closed?;
         if self.close_taken {
@@ -160,48 +209,5 @@ impl State {
         }
         self.close_taken = true;
         Some(Some(Delivery::Closed(reason)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn payloads_gather_into_runs_and_losses_part_them() {
-        let queue = DeliveryQueue::new(1000);
-        assert!(queue.push(b"one"));
-        assert!(queue.push(b"two"));
-        queue.push_lost(3);
-        queue.push_lost(4);
-        assert!(queue.push(b"three"));
-        queue.close(CloseReason::PeerShutdown);
-        queue.close(CloseReason::PeerIdle);
-        assert_eq!(queue.try_take(), Some(Some(Delivery::Data(Bytes::from_static(b"onetwo")))));
-        assert_eq!(queue.try_take(), Some(Some(Delivery::Lost { packets: 7 })));
-        assert_eq!(queue.try_take(), Some(Some(Delivery::Data(Bytes::from_static(b"three")))));
-        assert_eq!(queue.try_take(), Some(Some(Delivery::Closed(CloseReason::PeerShutdown))));
-        assert_eq!(queue.try_take(), Some(None));
-        assert_eq!(queue.stats().lost_packets, 7);
-    }
-
-    #[test]
-    fn a_full_queue_says_so_and_has_room_again_when_it_is_read() {
-        let queue = DeliveryQueue::new(10);
-        assert!(queue.push(&[1; 8]));
-        assert!(!queue.push(&[2; 3]));
-        assert_eq!(queue.stats().queued_bytes, 8);
-        queue.try_take().unwrap().unwrap();
-        assert!(queue.push(&[2; 3]));
-    }
-
-    #[test]
-    fn an_abandoned_queue_keeps_nothing() {
-        let queue = DeliveryQueue::new(10);
-        assert!(queue.push(&[1; 8]));
-        queue.abandon();
-        assert!(!queue.push(&[1; 1]));
-        assert_eq!(queue.stats().queued_bytes, 0);
-        assert_eq!(queue.try_take(), None);
     }
 }

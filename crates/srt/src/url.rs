@@ -1,6 +1,6 @@
 //! `srt://HOST:PORT?key=value&…`, as a live target is written.
 //!
-//! Keys: `streamid`, `passphrase`, `pbkeylen` (16 or 32), `latency` (milliseconds, as srt-live-transmit has it; ffmpeg
+//! Keys: `streamid`, `passphrase`, `pbkeylen` (16, 24 or 32), `latency` (milliseconds, as srt-live-transmit has it; ffmpeg
 //! has microseconds), and `mode=caller`, `transtype=live`, which say what is so anyway. A key that is not known is an
 //! error, since a misspelt `passphrase` must not send in clear. `%XX` is decoded in values; all else is taken as it is,
 //! also `#`, which stream ids begin with.
@@ -123,6 +123,7 @@ fn host_port(text: &str) -> Result<(String, u16), SrtUrlError> {
 fn parse_key_size(value: &str) -> Option<KeySize> {
     match value {
         "0" | "16" => Some(KeySize::Aes128),
+        "24" => Some(KeySize::Aes192),
         "32" => Some(KeySize::Aes256),
         _ => None,
     }
@@ -225,7 +226,7 @@ mod tests {
         assert_eq!(key("srt://h:1?pasphrase=long%20enough"), "pasphrase");
         assert_eq!(key("srt://h:1?passphrase=short"), "passphrase");
         assert_eq!(key("srt://h:1?latency=0"), "latency");
-        assert_eq!(key("srt://h:1?pbkeylen=24&passphrase=long%20enough"), "pbkeylen");
+        assert_eq!(key("srt://h:1?pbkeylen=20&passphrase=long%20enough"), "pbkeylen");
         assert_eq!(key("srt://h:1?pbkeylen=16"), "pbkeylen");
         assert_eq!(key("srt://h:1?mode=listener"), "mode");
         assert_eq!(key("srt://h:1?streamid=%zz"), "streamid");

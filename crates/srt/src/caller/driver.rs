@@ -1,32 +1,30 @@
-//! Moves datagrams and time between a caller's socket and its session; decides nothing.
+//! Moves datagrams and time between a caller's socket and its session; decides nothing but which of its own addresses
+//! it sends from.
 //!
 //! One task a caller. It ends with the session, and tells it through the `closed` channel.
-//!
-//! Its timer is pushed back with each frame, which costs nothing while frames come.
 
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::time::Sleep;
 
 use super::Shared;
-use super::outlet::Outlet;
+use super::path::Path;
 use super::session::Ended;
-use crate::socket::is_refused;
+use super::timer::Timer;
+use crate::core::Transmits;
+use crate::sys::{Inlet, Progress, is_gone, is_refused};
 
-const DATAGRAM_BYTES: usize = 2048;
-/// The timer's resolution: no wake-up is sooner, however much is due.
-pub(super) const PAUSE: Duration = Duration::from_millis(2);
-/// Datagrams taken in a row before something is sent.
-const BATCH: usize = 256;
-/// The longest sleep. A timer that is pushed back with each frame costs nothing; one that is far away and must come
-/// nearer wakes the runtime through the system.
-const IDLE: Duration = Duration::from_millis(150);
+/// What a full socket is given to drain.
+const FULL: Duration = Duration::from_millis(2);
+/// Calls to the socket in a row before something is sent.
+const CALLS: usize = 32;
 
 pub(super) struct Driver {
-    pub(super) outlet: Outlet,
+    pub(super) path: Path,
     pub(super) shared: Arc<Shared>,
     pub(super) closed: watch::Sender<Option<Ended>>,
 }
@@ -34,63 +32,85 @@ pub(super) struct Driver {
 impl Driver {
     /// Runs until the session has ended.
     pub(super) async fn run(mut self) {
-        let mut buffer = vec![0; DATAGRAM_BYTES];
-        let mut out = Vec::new();
-        let timer = tokio::time::sleep(Duration::ZERO);
-        tokio::pin!(timer);
+        let mut inlet = Inlet::for_one();
+        let mut out = Transmits::new();
+        let mut timer = Timer::new(Instant::now());
         let ended = loop {
-            self.step(&mut out, timer.as_mut());
-            let shared = &self.shared;
-            self.outlet.send(&mut out, |error| failed(shared, error)).await;
+            self.step(&mut out, &mut timer);
+            // The handshake may be over; acknowledgements made room.
+            self.shared.room.notify_waiters();
+            self.send(&mut out).await;
             if let Some(ended) = self.shared.session().ended() {
                 break ended;
             }
             tokio::select! {
-                ready = self.outlet.socket.readable() => {
+                ready = self.path.socket.readable() => {
                     if ready.is_ok() {
-                        self.receive(&mut buffer);
+                        self.receive(&mut inlet);
                     }
                 }
                 () = self.shared.wake.notified() => {}
-                () = timer.as_mut() => {}
+                () = poll_fn(|cx| timer.poll(cx)) => {}
             }
         };
+        self.shared.inbox.close(ended.reason());
         self.closed.send_replace(Some(ended));
         self.shared.room.notify_waiters();
     }
 
     /// Runs the session's timers; sees to it that the driver comes again in time.
-    fn step(&self, out: &mut Vec<Vec<u8>>, timer: Pin<&mut Sleep>) {
+    fn step(&mut self, out: &mut Transmits, timer: &mut Timer) {
         let now = Instant::now();
+        let reads = self.shared.reads.load(Ordering::Relaxed);
         let mut session = self.shared.session();
-        if session.lingered(now) {
-            session.stop(now);
+        if session.unanswered(now).is_some_and(|silence| self.path.is_suspect(now, silence))
+            && self.path.renew(now)
+        {
+            session.moved(now);
         }
-        session.transmit(now, out);
-        // What was due has been sent; a timer that is due again at once waits for the clock's resolution.
-        let wake = session.next_wake(now).map_or(now + IDLE, |at| at.clamp(now + PAUSE, now + IDLE));
-        session.wakes_at = Some(wake);
-        timer.reset(wake.into());
+        session.step(now, reads, out);
+        session.wakes_at = Some(timer.set(now, session.next_timeout()));
     }
 
-    fn receive(&self, buffer: &mut [u8]) {
-        for _ in 0..BATCH {
-            match self.outlet.socket.try_recv(buffer) {
-                Ok(length) => {
-                    let datagram = buffer.get_mut(..length).unwrap_or_default();
-                    self.shared.session().receive(Instant::now(), datagram);
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                Err(error) => return failed(&self.shared, &error),
+    /// Sends all of `out`; what fails counts as lost on the way.
+    async fn send(&mut self, out: &mut Transmits) {
+        let mut progress = Progress::default();
+        let mut gone = false;
+        let shared = &self.shared;
+        let mut failed = |error: &io::Error| {
+            gone |= is_gone(error);
+            note(shared, error);
+        };
+        while self.path.outlet.send(self.path.socket.socket(), out, &mut progress, &mut failed).is_err() {
+            tokio::time::sleep(FULL).await;
+        }
+        out.clear();
+        if gone {
+            let now = Instant::now();
+            if self.path.may_try(now) && self.path.renew(now) {
+                self.shared.session().moved(now);
+                self.shared.wake.notify_one();
             }
         }
-        // Acknowledgements made room.
-        self.shared.room.notify_waiters();
+    }
+
+    fn receive(&self, inlet: &mut Inlet) {
+        let now = Instant::now();
+        for _ in 0..CALLS {
+            let mut session = self.shared.session();
+            let taken = self.path.socket.take(inlet, |from, datagram| session.receive(now, from, datagram));
+            drop(session);
+            match taken {
+                Ok(taken) if taken.drained => break,
+                Ok(_) => {}
+                Err(error) => note(&self.shared, &error),
+            }
+        }
     }
 }
 
 /// An error other than "refused" counts as loss: the link may come back within the idle time.
-fn failed(shared: &Shared, error: &std::io::Error) {
+fn note(shared: &Shared, error: &io::Error) {
     if is_refused(error) {
         shared.session().refused(Instant::now());
     } else {

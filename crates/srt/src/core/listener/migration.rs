@@ -1,0 +1,95 @@
+//! Peers whose address changes: a modem that comes back, a NAT that forgets.
+//!
+//! A datagram for a connection from another address is not believed; it makes the connection ask that address alone:
+//! with a full ACK whose number is a keyed hash of the connection and the address. The ACKACK with that number, from
+//! there, proves that somebody who receives there knows the connection. A connection that is not encrypted moves only
+//! while its old address stays silent, so that nobody can take it from a peer that is there.
+//!
+//! What does not belong here: what the datagrams mean to an open connection.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::table::Entry;
+use super::{Listener, ListenerEvent};
+use crate::core::packet::{Body, Packet};
+use crate::core::seq::SocketId;
+
+/// An address is asked no more often.
+const ASK_PAUSE: Duration = Duration::from_millis(50);
+/// An address that has not proved itself within this makes room for another.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// An address that is to prove itself.
+pub(super) struct Migration {
+    address: SocketAddr,
+    began: Instant,
+    asked: Instant,
+}
+
+impl Listener {
+    /// Takes a datagram for a connection that comes from where its peer is not.
+    pub(super) fn take_from_elsewhere(
+        &mut self,
+        now: Instant,
+        id: SocketId,
+        from: SocketAddr,
+        datagram: &mut [u8],
+    ) {
+        let number = self.jar.challenge(id, from);
+        let answered = match Packet::parse(datagram) {
+            Ok(Packet::Control(control)) => control.body == Body::AckAck { number },
+            Ok(Packet::Data(_)) | Err(_) => false,
+        };
+        if !self.settings.migration {
+            self.counters.stray += 1;
+        } else if answered {
+            self.prove(now, id, from);
+        } else {
+            self.ask(now, id, from, number, datagram);
+        }
+    }
+
+    fn prove(&mut self, now: Instant, id: SocketId, from: SocketAddr) {
+        let Some(Entry::Open(open)) = self.table.get_mut(id) else { return };
+        let Some(migration) = open.migration.take().filter(|migration| migration.address == from) else {
+            self.counters.stray += 1;
+            return;
+        };
+        let before = open.connection.peer();
+        if !open.connection.is_encrypted() && open.connection.heard() > migration.began {
+            self.counters.stray += 1;
+            return;
+        }
+        open.connection.move_to(now, from);
+        self.table.moved(id, from);
+        self.table.make_dirty(id);
+        self.counters.moves += 1;
+        self.events.push_back(ListenerEvent::Moved { id, from: before, to: from });
+    }
+
+    fn ask(&mut self, now: Instant, id: SocketId, from: SocketAddr, number: u32, datagram: &mut [u8]) {
+        self.counters.stray += 1;
+        let Some(Entry::Open(open)) = self.table.get_mut(id) else { return };
+        let is_data = crate::core::packet::is_data(datagram);
+        if open.connection.over().is_some() || (is_data && !open.connection.is_plausible(datagram)) {
+            return;
+        }
+        match &mut open.migration {
+            Some(migration) if migration.address == from => {
+                if now < migration.asked + ASK_PAUSE {
+                    return;
+                }
+                migration.asked = now;
+                if now >= migration.began + PATIENCE {
+                    migration.began = now;
+                }
+            }
+            Some(migration) if now < migration.began + PATIENCE => return,
+            _ => open.migration = Some(Box::new(Migration { address: from, began: now, asked: now })),
+        }
+        let ack = open.connection.challenge(now, number);
+        self.counters.challenges += 1;
+        self.reply(from, |bytes| bytes.extend_from_slice(&ack));
+    }
+}
