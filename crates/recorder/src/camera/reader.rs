@@ -23,7 +23,7 @@ use crate::shared::{CameraShared, Shared, lock};
 const READ_BYTES: usize = 64 * 1024;
 /// After a read the reader lets the pipe fill for so long, unless it left something there: a few frames at a time cost a
 /// fraction of one by one.
-const GATHER: Duration = Duration::from_millis(100);
+const GATHER: Duration = Duration::from_millis(150);
 /// How long a camera and its encoder may take to start before the time counts as lost.
 const START_TIME: Duration = Duration::from_secs(10);
 /// How long the reader waits for a slow disk before it gives a segment up. The pipe holds a megabyte meanwhile.

@@ -33,7 +33,7 @@ const REDIAL_AFTER: Duration = Duration::from_millis(250);
 /// A tick may come so much early when there is something to do anyway.
 const EARLY: Duration = Duration::from_millis(20);
 /// And so much late when there is not: a wake-up for its own sake costs as much as sending a frame.
-const LATE: Duration = Duration::from_millis(80);
+const LATE: Duration = Duration::from_millis(130);
 /// How long the end of a recording may take to be acknowledged.
 const LINGER: Duration = Duration::from_secs(1);
 

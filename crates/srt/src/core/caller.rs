@@ -353,8 +353,7 @@ impl Caller {
 
     fn end(&mut self, now: Instant, reason: CloseReason) {
         if let State::Open(connection) = &mut self.state {
-            // Who closes here has no use for what still waits behind a gap.
-            connection.end(now, reason, &mut Nowhere);
+            connection.end(now, reason, None);
             self.settle(now);
         }
     }
@@ -387,14 +386,6 @@ impl std::fmt::Debug for Caller {
         };
         write!(f, "Caller({:?} to {}, {state})", self.local, self.peer)
     }
-}
-
-/// Takes what nobody wants any more.
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn data(&mut self, _payload: &[u8]) {}
-    fn lost(&mut self, _range: SeqRange) {}
 }
 
 /// The keys of both directions; `None` never happens with a message that we made ourselves.

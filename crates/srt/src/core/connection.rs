@@ -209,17 +209,20 @@ impl Connection {
             keys.derive(now);
         }
         if self.probation.is_some_and(|until| until <= now) {
-            self.end(now, CloseReason::PeerGone, sink);
+            self.end(now, CloseReason::PeerGone, Some(&mut *sink));
         }
         if now.saturating_duration_since(self.heard) >= self.peer_idle {
-            self.end(now, CloseReason::PeerIdle, sink);
+            self.end(now, CloseReason::PeerIdle, Some(sink));
         }
     }
 
-    /// Ends it: what came is delivered, and unless the peer has said it first, it is told.
-    pub(in crate::core) fn end(&mut self, now: Instant, reason: CloseReason, sink: &mut dyn Sink) {
+    /// Ends it. What came is delivered, unless it is our side that wants nothing more; the peer is told, unless it has
+    /// said it first.
+    pub(in crate::core) fn end(&mut self, now: Instant, reason: CloseReason, sink: Option<&mut dyn Sink>) {
         if self.over.is_none() {
-            self.receiver.finish(now, sink);
+            if let Some(sink) = sink {
+                self.receiver.finish(now, sink);
+            }
             self.over = Some(reason);
             // Never repeated and never answered: losing one would cost the peer its idle time.
             self.farewells = if reason == CloseReason::PeerShutdown { 0 } else { 2 };
@@ -308,7 +311,7 @@ impl Connection {
             }
             Body::AckAck { number } => self.receiver.ackack(now, *number),
             Body::DropRequest { range, .. } => self.receiver.drop_request(now, *range, sink),
-            Body::Shutdown => self.end(now, CloseReason::PeerShutdown, sink),
+            Body::Shutdown => self.end(now, CloseReason::PeerShutdown, Some(sink)),
             Body::KeyRequest(message) => {
                 if let Some(keys) = &mut self.keys {
                     keys.requested(now, message);

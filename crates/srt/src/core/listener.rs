@@ -115,8 +115,7 @@ impl Listener {
             let Some(Entry::Open(open)) = self.table.get_mut(id) else { continue };
             open.connection.poll_transmit(now, out, MOST_OF_ONE, &mut self.ranges);
             match open.connection.next_timeout() {
-                // It has more to say than it may at a time.
-                Some(at) if at <= now => self.table.make_dirty(id),
+                // At once, where it has more to say than it may at a time.
                 Some(at) => self.table.schedule(id, at),
                 None => self.bury(now, id),
             }
@@ -142,7 +141,7 @@ impl Listener {
     pub fn close(&mut self, now: Instant, id: SocketId, reason: CloseReason) {
         match self.table.get_mut(id) {
             Some(Entry::Open(open)) => {
-                open.connection.end(now, reason, &mut Nowhere);
+                open.connection.end(now, reason, None);
                 self.settle(now, id);
             }
             Some(Entry::Waiting(_)) => self.reject(now, id, RejectCode(1007)),

@@ -43,8 +43,10 @@ use super::seq::{Seq, SeqRange, Stamp};
 const LEAST_PATIENCE: Duration = Duration::from_secs(10);
 /// A loss report is never repeated sooner.
 const LEAST_AGAIN: Duration = Duration::from_millis(20);
+/// No latency and no interval is longer.
+const LONGEST: Duration = Duration::from_secs(3600);
 /// Packets behind the next one that may still be on their way.
-const BEHIND: i32 = 8192;
+const BEHIND: i64 = 8192;
 
 /// When packets are handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +61,7 @@ pub enum DeliveryMode {
 }
 
 /// What a [`Receiver`] is to do.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct ReceiverConfig {
     /// The first packet.
     pub start: Seq,
@@ -144,6 +146,13 @@ pub struct ReceiverStats {
     pub reorder_wait: Duration,
 }
 
+/// What leaves the window next.
+enum Leaving {
+    Packets(usize),
+    /// Whatever of a gap has been given up by now.
+    Gap,
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Receiver {
@@ -172,16 +181,17 @@ pub struct Receiver {
 impl Receiver {
     /// A receiver that waits for its first packet.
     pub fn new(config: &ReceiverConfig, now: Instant) -> Self {
+        let latency = config.latency.min(LONGEST);
         let window_packets = config.window_packets.clamp(16, 1 << 24);
         Self {
             window: Window::new(config.start),
             capacity: window_packets as usize,
             mode: config.mode,
-            latency: config.latency,
-            playout: Playout::new(config.began, config.latency),
-            ack: AckSchedule::new(now, config.start, config.ack_interval, window_packets),
+            latency,
+            playout: Playout::new(config.began, latency),
+            ack: AckSchedule::new(now, config.start, config.ack_interval.min(LONGEST), window_packets),
             nak: NakSchedule::default(),
-            reorder: ReorderWait::new(now, config.latency),
+            reorder: ReorderWait::new(now, latency),
             rate: ArrivalRate::new(now),
             room: u32::MAX,
             jump: None,
@@ -295,9 +305,8 @@ impl Receiver {
 
     /// Whether a packet of this number may come from the peer now: not long ago, not beyond the window.
     pub fn is_in_window(&self, seq: Seq) -> bool {
-        let offset = seq.offset_from(self.window.head());
-        offset >= -BEHIND && usize::try_from(offset).is_ok_and(|index| index < self.capacity)
-            || (-BEHIND..0).contains(&offset)
+        let offset = i64::from(seq.offset_from(self.window.head()));
+        (-BEHIND..self.capacity as i64).contains(&offset)
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) and poll again.
@@ -333,7 +342,7 @@ impl Receiver {
         self.ack.round_trip.again().min((self.latency / 4).max(LEAST_AGAIN))
     }
 
-    #[cold]
+    #[inline(never)]
     fn out_of_order(
         &mut self,
         now: Instant,
@@ -364,7 +373,9 @@ impl Receiver {
         match self.window.place(index, payload, stamp_us) {
             Placed::Duplicate => {
                 self.stats.duplicate_packets += 1;
-                self.ack.came_again();
+                if index < self.window.settled() {
+                    self.ack.came_again();
+                }
                 return Taken::Duplicate;
             }
             Placed::Filled { since } if !retransmitted => {
@@ -390,49 +401,50 @@ impl Receiver {
 
     /// Hands on what may go, and looks when the rest may.
     fn settle(&mut self, now: Instant, sink: &mut dyn Sink) {
-        while let Some((count, at)) = self.front() {
+        self.wake = None;
+        while let Some((at, leaving)) = self.front() {
             if at.is_some_and(|at| at > now) {
                 self.wake = at;
-                self.settled();
-                return;
+                break;
             }
-            self.advance(count, sink);
+            let count = match leaving {
+                Leaving::Packets(count) => count,
+                Leaving::Gap => self.window.leading_gap(now, self.patience()),
+            };
+            self.advance(count.max(1), sink);
         }
-        self.wake = None;
-        self.settled();
-    }
-
-    fn settled(&mut self) {
         self.nak.settle(&self.window);
         if self.mode != DeliveryMode::Hold {
             self.ack.room(self.free_packets());
         }
     }
 
-    /// How many packets leave the window next, and when; at once without a time.
-    fn front(&mut self) -> Option<(usize, Option<Instant>)> {
-        let patience = match self.mode {
+    /// What leaves the window next, and when; at once without a time.
+    fn front(&mut self) -> Option<(Option<Instant>, Leaving)> {
+        let drops_too_late = self.mode == (DeliveryMode::Tsbpd { drop_too_late: true });
+        match self.window.front()? {
+            Slot::Missing { since } => {
+                let given_up = *since + self.patience();
+                let behind = if drops_too_late { self.window.first_held() } else { None };
+                if let Some((index, stamp_us)) = behind {
+                    return Some((Some(self.playout.due(stamp_us).min(given_up)), Leaving::Packets(index)));
+                }
+                Some((Some(given_up), Leaving::Gap))
+            }
+            Slot::Dropped => Some((None, Leaving::Gap)),
+            Slot::Held { .. } if self.mode == DeliveryMode::Hold => {
+                Some((None, Leaving::Packets(self.window.settled())))
+            }
+            Slot::Held { stamp_us, .. } => Some((Some(self.playout.due(*stamp_us)), Leaving::Packets(1))),
+        }
+    }
+
+    /// How long a gap may last.
+    fn patience(&self) -> Duration {
+        match self.mode {
             DeliveryMode::Hold => self.latency,
             DeliveryMode::Tsbpd { drop_too_late: true } => self.latency + SLACK,
             DeliveryMode::Tsbpd { drop_too_late: false } => (8 * self.latency).max(LEAST_PATIENCE),
-        };
-        match self.window.front()? {
-            Slot::Missing { since } => {
-                let given_up = *since + patience;
-                if self.mode == (DeliveryMode::Tsbpd { drop_too_late: true })
-                    && let Some((index, stamp_us)) = self.window.first_held()
-                {
-                    let due = self.playout.due(stamp_us);
-                    if due <= given_up {
-                        return Some((index, Some(due)));
-                    }
-                }
-                Some((1, Some(given_up)))
-            }
-            Slot::Held { stamp_us, .. } if self.mode != DeliveryMode::Hold => {
-                Some((1, Some(self.playout.due(*stamp_us))))
-            }
-            Slot::Held { .. } | Slot::Dropped => Some((self.window.settled(), None)),
         }
     }
 

@@ -186,9 +186,9 @@ impl Sender {
         self.pacer.spend(bytes);
     }
 
-    /// Whether everything is acknowledged (or dropped).
+    /// Whether everything is acknowledged, or dropped and the peer told so (it knows, or does not answer).
     pub fn is_drained(&self) -> bool {
-        self.buffer.is_empty()
+        self.buffer.is_empty() && (self.acked >= self.buffer.first() || self.notice.is_exhausted())
     }
 
     /// Counters and estimates.

@@ -31,7 +31,7 @@ pub struct ListenerConfig {
     /// [`Request::accept_with`](crate::Request::accept_with). Else a caller that encrypts although `passphrase` is
     /// `None`, or does not although there is one, is refused at once.
     pub passphrase_by_request: bool,
-    /// Full acknowledgements go out at most this often (default 100 ms).
+    /// Full acknowledgements go out at most this often (default 80 ms).
     pub ack_interval: Duration,
     /// Threads, each with a socket of its own; 0 (the default) is one for each core, up to four. Systems other than
     /// Linux have one.
@@ -55,7 +55,7 @@ impl Default for ListenerConfig {
             passphrase: None,
             allow_plaintext: false,
             passphrase_by_request: false,
-            ack_interval: Duration::from_millis(100),
+            ack_interval: Duration::from_millis(80),
             workers: 0,
             delivery: DeliveryMode::Hold,
             max_half_open: 512,

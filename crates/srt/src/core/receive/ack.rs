@@ -136,6 +136,12 @@ impl AckSchedule {
         }
     }
 
+    /// The last number sent.
+    #[cfg(test)]
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
     fn full(&mut self, now: Instant, next: Seq, room: u32) -> u32 {
         let moved = next != self.told || self.wanted;
         self.repeats = if moved { 0 } else { self.repeats.saturating_add(1) };

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use crate::core::seq::Stamp;
 
 /// How much earlier than the stream's beginning says a packet may arrive.
-pub(super) const SLACK: Duration = Duration::from_secs(1);
+pub(super) const SLACK: Duration = Duration::from_micros(SLACK_US);
+const SLACK_US: u64 = 1_000_000;
 const SAMPLES: u32 = 1000;
 const PERIOD_US: u64 = 1_000_000;
 const MOST_STEP_US: i64 = 5000;
@@ -53,7 +54,7 @@ impl Playout {
         if !retransmitted {
             self.sample(clock, -early);
         }
-        let latest = clock.saturating_add_signed(-self.drift_us) + SLACK.as_micros() as u64;
+        let latest = clock.saturating_add_signed(-self.drift_us) + SLACK_US;
         clock.saturating_add_signed(early).min(latest)
     }
 

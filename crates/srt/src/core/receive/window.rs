@@ -9,7 +9,7 @@
 //! - as many buffers exist as were held at once lately; with nothing held for a while, none.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{ReceiverStats, Sink};
 use crate::core::seq::{Seq, SeqRange};
@@ -123,6 +123,16 @@ impl Window {
                 Slot::Missing { .. } | Slot::Dropped => self.first_held += 1,
             }
         }
+    }
+
+    /// Leading packets that were dropped, or are missing for `patience`.
+    pub(super) fn leading_gap(&self, now: Instant, patience: Duration) -> usize {
+        let over = |slot: &&Slot| match slot {
+            Slot::Missing { since } => *since + patience <= now,
+            Slot::Dropped => true,
+            Slot::Held { .. } => false,
+        };
+        self.slots.iter().take_while(over).count()
     }
 
     /// The head's packet goes past an empty window.

@@ -4,13 +4,14 @@
 //! asks for what is missing before something that it has). So a hole at the front does not hide what arrives behind it.
 //!
 //! Rates are taken over epochs of some round trips. A sample says what the *link* carries only if the link, and not
-//! the application or our own ceiling, was the limit: much less arrives than was sent, or packets had to wait although
-//! the ceiling was not reached. Such samples make the estimate (their mean over the last ones); all others may only raise it.
+//! the application or our own ceiling, was the limit: much less arrives than was sent, twice in a row, or packets had
+//! to wait although the ceiling was not reached. Such samples make the estimate (their mean over the last ones); all
+//! others may only raise it, and to no more than the lower of two in a row: acknowledgements come in lumps.
 
 use std::time::{Duration, Instant};
 
 /// An epoch is at least this long, and two round trips.
-const EPOCH: Duration = Duration::from_millis(250);
+const EPOCH: Duration = Duration::from_millis(500);
 /// Samples that the estimate is made of.
 const SAMPLES: usize = 8;
 /// Older ones say nothing about now.
@@ -23,10 +24,12 @@ pub(super) struct Delivery {
     sent_bytes: u64,
     /// Everything before this place is known to be delivered or missing.
     known: u64,
+    known_grew: bool,
     /// Everything before this place was sent when the application had nothing more to send.
     idle_mark: u64,
     epoch: Option<Epoch>,
-    last_sent_rate: u64,
+    /// Of the epoch before: what was sent, what arrived, and whether that was much less.
+    before: (u64, u64, bool),
     samples: [(u64, u64); SAMPLES],
     taken: usize,
     sampled: Instant,
@@ -47,9 +50,10 @@ impl Delivery {
             delivered_bytes: 0,
             sent_bytes: 0,
             known: 0,
+            known_grew: false,
             idle_mark: 0,
             epoch: None,
-            last_sent_rate: 0,
+            before: (0, 0, false),
             samples: [(0, 0); SAMPLES],
             taken: 0,
             sampled: now,
@@ -81,6 +85,7 @@ impl Delivery {
     }
 
     pub(super) fn know(&mut self, place: u64) {
+        self.known_grew |= place > self.known;
         self.known = self.known.max(place);
     }
 
@@ -110,13 +115,16 @@ impl Delivery {
         let delivered = self.delivered_bytes.saturating_sub(epoch.delivered_bytes);
         let rate = per_second(delivered, micros);
         let sent_rate = per_second(self.sent_bytes.saturating_sub(epoch.sent_bytes), micros);
-        let sent_before = std::mem::replace(&mut self.last_sent_rate, sent_rate);
+        let (sent_before, rate_before, lagged) = self.before;
         let starves = epoch.known <= self.idle_mark;
-        let lags = rate < sent_rate.min(sent_before) / 10 * 8;
-        if lags || (!starves && sent_rate < ceiling / 10 * 9) {
+        // Behind an old hole things may arrive that nobody tells: then nothing is known, and nothing lags.
+        let tells = std::mem::take(&mut self.known_grew);
+        let lags = tells && rate < sent_rate.min(sent_before) / 10 * 8;
+        self.before = (sent_rate, rate, lags);
+        if (lags && lagged) || (tells && !starves && sent_rate < ceiling / 10 * 9) {
             self.link_was_the_limit(now, delivered, micros);
         } else {
-            self.estimate = self.estimate.max(rate);
+            self.estimate = self.estimate.max(rate.min(rate_before));
         }
     }
 

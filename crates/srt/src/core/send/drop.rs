@@ -12,6 +12,8 @@ use crate::core::seq::SeqRange;
 const PAUSE: Duration = Duration::from_millis(20);
 /// Repetitions nobody asked for.
 const REPEATS: u32 = 5;
+/// The longest pause between them.
+const REPEAT_MOST: Duration = Duration::from_secs(1);
 
 /// A DROPREQ to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +63,15 @@ impl DropNotice {
         match self.told {
             None => self.pending.then_some(first),
             Some(told) if self.pending => Some(told + PAUSE),
-            Some(told) => (self.repeats < REPEATS).then(|| told + repeat_wait * (1 << self.repeats)),
+            Some(told) => {
+                let wait = repeat_wait.saturating_mul(1 << self.repeats).min(REPEAT_MOST.max(repeat_wait));
+                (self.repeats < REPEATS).then(|| told + wait)
+            }
         }
+    }
+
+    /// Whether it was told as often as is sensible.
+    pub(super) fn is_exhausted(&self) -> bool {
+        !self.pending && self.repeats >= REPEATS
     }
 }

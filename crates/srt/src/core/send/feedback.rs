@@ -55,7 +55,9 @@ impl Sender {
                 work -= 1;
                 self.missing(place);
             }
-            self.delivery.know((until + 1).min(unsent));
+            // The one behind the hole has shown the hole.
+            self.delivery.know(until);
+            self.presume_delivered((until + 1).min(unsent));
         }
         self.delivery.answered(self.clock, self.peer.rtt, self.pacer.rate());
     }

@@ -58,7 +58,8 @@ impl Sender {
                 }
             }
             Choice::Wait(_) => {
-                if !self.buffer.has_unsent() {
+                // Nothing more to send, or our own budget holds it back: what flows now is not the most that could.
+                if !self.buffer.has_unsent() || self.lost.first().is_some() {
                     self.delivery.idle(self.buffer.unsent());
                 }
                 false
