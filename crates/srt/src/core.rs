@@ -8,6 +8,8 @@
 //!
 //! draft-sharabayko-srt-01.
 
+#[cfg(test)]
+mod bench;
 mod caller;
 mod connection;
 pub mod crypto;
@@ -18,6 +20,9 @@ pub mod receive;
 pub mod send;
 pub mod seq;
 pub mod transmit;
+
+#[cfg(test)]
+mod tests;
 
 pub use caller::{Caller, CallerEncryption, CallerEvent, CallerSettings, ConnectFailure};
 pub use connection::{ConnectionReport, Random, ReceiveSettings, SendError, SendSettings};

@@ -72,7 +72,6 @@ fn ours(file: &Path, link: Link) -> Result<Lost> {
     runtime()?.block_on(async {
         let config = ListenerConfig {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            latency: LATENCY,
             ..ListenerConfig::default()
         };
         let mut listener = Listener::bind(config).await?;

@@ -10,6 +10,7 @@
 //!
 //! Invariants: one event ends it, and nothing follows; keys are derived before anything is sent.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -112,7 +113,8 @@ pub struct Caller {
     local: SocketId,
     began: Instant,
     state: State,
-    event: Option<CallerEvent>,
+    /// Two at most: it was connected, and it ended.
+    events: VecDeque<CallerEvent>,
     /// A connection that is over and still has to say so.
     leaving: Option<Box<Connection>>,
     ranges: Vec<SeqRange>,
@@ -148,7 +150,7 @@ impl Caller {
             local,
             began: now,
             state: State::Calling(Box::new(calling), keys.map(Box::new)),
-            event: None,
+            events: VecDeque::new(),
             leaving: None,
             ranges: Vec::new(),
             received_bytes: 0,
@@ -247,9 +249,9 @@ impl Caller {
         }
     }
 
-    /// What happened since it was asked last.
+    /// What happened, in order.
     pub fn poll_event(&mut self) -> Option<CallerEvent> {
-        self.event.take()
+        self.events.pop_front()
     }
 
     /// Queues a payload.
@@ -344,7 +346,7 @@ impl Caller {
         });
         let connection = Connection::new(&agreed, &self.settings.receive, &self.settings.send, keys, now);
         self.state = State::Open(Box::new(connection));
-        self.event = Some(CallerEvent::Connected { latency: agreement.send_latency });
+        self.events.push_back(CallerEvent::Connected { latency: agreement.send_latency });
     }
 
     fn fail(&mut self, now: Instant, failure: ConnectFailure) {
@@ -373,7 +375,7 @@ impl Caller {
         if let State::Open(connection) = std::mem::replace(&mut self.state, State::Over(Box::new(report))) {
             self.leaving = Some(connection);
         }
-        self.event = Some(event);
+        self.events.push_back(event);
     }
 }
 

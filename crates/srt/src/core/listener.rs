@@ -38,7 +38,7 @@ use super::seq::{SeqRange, SocketId};
 use super::transmit::Transmits;
 use crate::{CloseReason, RejectCode};
 use admission::Inductions;
-use table::{Entry, Table};
+use table::{Entry, State, Table};
 
 /// Datagrams that one poll writes, about.
 const MOST_TRANSMITS: usize = 1024;
@@ -46,6 +46,8 @@ const MOST_TRANSMITS: usize = 1024;
 const MOST_OF_ONE: usize = 64;
 /// A closed connection is remembered for so long: longer than a handshake is repeated.
 const GONE_FOR: Duration = Duration::from_secs(6);
+/// So many closed connections are remembered; of more, a belated handshake would be a new request.
+const MOST_GONE: usize = 4096;
 /// Answers to strangers that wait at most; further ones are not given, and counted.
 const MOST_REPLIES: usize = 4096;
 
@@ -202,19 +204,25 @@ impl Listener {
     /// Counters.
     pub fn stats(&self) -> ListenerCounters {
         ListenerCounters {
-            connections: self.table.open() as u64,
-            half_open: self.table.half_open() as u64,
+            connections: self.table.count(State::Open) as u64,
+            half_open: self.table.count(State::Waiting) as u64,
             ..self.counters
         }
     }
 
     /// A connection is over and has said so. Its handshake may still be repeated by what was on its way.
     fn bury(&mut self, now: Instant, id: SocketId) {
-        if self.table.gone() >= self.settings.max_half_open {
+        if self.table.count(State::Gone) >= MOST_GONE {
             return self.table.remove(id);
         }
         self.table.replace(id, Entry::Gone);
         self.table.schedule(id, now + GONE_FOR);
+    }
+
+    /// Entries of any kind, and timers beyond one for each. For tests.
+    #[cfg(test)]
+    pub(in crate::core) fn entries(&self) -> (usize, usize) {
+        self.table.sizes()
     }
 
     /// Tells of the end of a connection, once, and sees to what it has to send.

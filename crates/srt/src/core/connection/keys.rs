@@ -34,6 +34,8 @@ pub(in crate::core) struct Keys {
     /// An announcement with another salt, to be derived.
     underived: Option<Box<[u8]>>,
     derived: Option<Instant>,
+    /// The announcement taken last: repetitions are no refreshes.
+    taken: Box<[u8]>,
     pub(in crate::core) refreshes: u64,
 }
 
@@ -47,6 +49,7 @@ impl Keys {
             response: None,
             underived: None,
             derived: None,
+            taken: Box::default(),
             refreshes: 0,
         }
     }
@@ -145,7 +148,10 @@ impl Keys {
     }
 
     fn taken(&mut self, message: &[u8]) {
-        self.refreshes += 1;
+        if *self.taken != *message {
+            self.refreshes += 1;
+            self.taken = message.into();
+        }
         self.response = Some(message.into());
     }
 }

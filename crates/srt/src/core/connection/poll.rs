@@ -125,7 +125,8 @@ impl Connection {
         out.push_with(self.peer, |bytes| write_control(stamp, self.remote, body, bytes));
     }
 
-    fn stamp(&self, now: Instant) -> Stamp {
+    /// Now, as our stamps say it.
+    pub(in crate::core) fn stamp(&self, now: Instant) -> Stamp {
         stamp(self.began, now)
     }
 }

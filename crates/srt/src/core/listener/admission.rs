@@ -10,7 +10,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::table::{Entry, Open, Refused, Waiting};
+use super::table::{Entry, Open, Refused, State, Waiting};
 use super::{AcceptFailure, EncryptionPolicy, Listener, ListenerEvent, Opened, Pending};
 use crate::RejectCode;
 use crate::core::connection::{Agreed, Connection, Keys};
@@ -72,7 +72,8 @@ impl Listener {
             self.reject(now, id, RejectCode::UNSECURE);
             return Err(AcceptFailure::Unsecure);
         }
-        let (peer, cookie, peer_began) = (waiting.peer, waiting.cookie, waiting.peer_began);
+        let (peer, cookie) = (waiting.peer, waiting.cookie);
+        let (began, peer_began) = (waiting.began, waiting.peer_began);
         let conclusion = &mut waiting.conclusion;
         let (receive_latency, send_latency) = conclusion.latencies(self.settings.receive.latency);
         let (initial_seq, window) = (conclusion.initial_seq, conclusion.window);
@@ -80,7 +81,7 @@ impl Listener {
             local: id,
             remote: conclusion.socket,
             peer,
-            began: self.began,
+            began,
             peer_began,
             our_seq: initial_seq,
             their_seq: initial_seq,
@@ -116,6 +117,10 @@ impl Listener {
         self.table.replace(id, Entry::Refused(Box::new(Refused { code, initial_seq })));
         self.table.schedule(id, now + REFUSED_FOR);
         self.answer_again(now, id, peer);
+        if self.table.count(State::Refused) > self.settings.max_half_open {
+            // Not remembered: should it ask again, so is the application.
+            self.table.remove(id);
+        }
     }
 
     /// Nobody has answered a request.
@@ -140,13 +145,13 @@ impl Listener {
             }
             HandshakeKind::Induction => self.counters.rate_limited += 1,
             HandshakeKind::Conclusion => {
-                if let Some(id) = self.table.find((from, handshake.socket)) {
+                if !self.jar.is_valid(now, from, handshake.cookie) {
+                    self.counters.bad_cookies += 1;
+                } else if let Some(id) = self.table.find((from, handshake.socket)) {
                     self.counters.repeated_handshakes += 1;
                     self.answer_again(now, id, from);
-                } else if self.jar.is_valid(now, from, handshake.cookie) {
-                    self.conclude(now, from, stamp, handshake);
                 } else {
-                    self.counters.bad_cookies += 1;
+                    self.conclude(now, from, stamp, handshake);
                 }
             }
             HandshakeKind::WaveHand
@@ -171,6 +176,7 @@ impl Listener {
         let waiting = Waiting {
             peer: from,
             cookie: handshake.cookie,
+            began: now,
             peer_began: now.checked_sub(since).unwrap_or(now),
             conclusion,
         };
@@ -193,9 +199,10 @@ impl Listener {
             EncryptionPolicy::Refused if encrypts => return Err(RejectCode::UNSECURE),
             _ => {}
         }
-        let full = if self.table.open() >= self.settings.max_connections {
+        let (open, waiting) = (self.table.count(State::Open), self.table.count(State::Waiting));
+        let full = if open + waiting >= self.settings.max_connections {
             FULL
-        } else if self.table.half_open() >= self.settings.max_half_open {
+        } else if waiting >= self.settings.max_half_open {
             OVERLOAD
         } else {
             return Ok(conclusion);
@@ -217,11 +224,12 @@ impl Listener {
 
     /// The answer that a caller has had, if it has had one.
     fn answer_again(&mut self, now: Instant, id: SocketId, from: SocketAddr) {
-        let stamp = self.stamp(now);
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
         match self.table.get(id) {
-            Some(Entry::Open(open)) => open.acceptance.write(stamp, from, open.cookie, &mut bytes),
+            Some(Entry::Open(open)) => {
+                open.acceptance.write(open.connection.stamp(now), from, open.cookie, &mut bytes);
+            }
             Some(Entry::Refused(refused)) => {
                 let socket = self.table.caller(id).map_or(SocketId(0), |caller| caller.1);
                 answer::rejection(socket, refused.initial_seq, from, refused.code, &mut bytes);
@@ -253,7 +261,7 @@ impl Listener {
     }
 
     /// An id of ours that nobody has; `None` when none was found, which a full table alone can bring about.
-    fn free_id(&mut self) -> Option<SocketId> {
+    pub(super) fn free_id(&mut self) -> Option<SocketId> {
         let count = self.settings.worker.count.max(1);
         for _ in 0..64 {
             let mut bytes = [0; 4];

@@ -10,8 +10,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::table::Entry;
-use super::{Listener, ListenerEvent};
+use super::table::{Entry, State};
+use super::{GONE_FOR, Listener, ListenerEvent, MOST_GONE};
 use crate::core::packet::{Body, Packet};
 use crate::core::seq::SocketId;
 
@@ -62,7 +62,15 @@ impl Listener {
             return;
         }
         open.connection.move_to(now, from);
+        let caller = self.table.caller(id);
         self.table.moved(id, from);
+        // A handshake of its that was long on its way must not look like a new caller's.
+        if self.table.count(State::Gone) < MOST_GONE
+            && let (Some(caller), Some(ghost)) = (caller, self.free_id())
+        {
+            self.table.insert(ghost, caller, Entry::Gone);
+            self.table.schedule(ghost, now + GONE_FOR);
+        }
         self.table.make_dirty(id);
         self.counters.moves += 1;
         self.events.push_back(ListenerEvent::Moved { id, from: before, to: from });

@@ -21,7 +21,7 @@ pub struct ListenerSettings {
     pub accept_timeout: Duration,
     /// Open connections; more callers are refused with 1003 (default 4096).
     pub max_connections: usize,
-    /// Callers that wait for an answer or were refused lately; more are refused with 2402 (default 512).
+    /// Callers that wait for the application's answer; more are refused with 2402 (default 512).
     pub max_half_open: usize,
     /// First packets of callers that are answered, a second (default 5000).
     pub inductions_per_s: u32,
@@ -150,7 +150,7 @@ pub enum AcceptFailure {
 pub struct ListenerCounters {
     /// Open connections now.
     pub connections: u64,
-    /// Callers that wait, or were refused lately.
+    /// Callers that wait for the application's answer now.
     pub half_open: u64,
     /// Callers accepted.
     pub accepted: u64,

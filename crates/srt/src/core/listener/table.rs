@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -24,11 +25,33 @@ pub(super) enum Entry {
     Gone,
 }
 
+/// What an [`Entry`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Waiting,
+    Open,
+    Refused,
+    Gone,
+}
+
+impl Entry {
+    const fn state(&self) -> State {
+        match self {
+            Self::Waiting(_) => State::Waiting,
+            Self::Open(_) => State::Open,
+            Self::Refused(_) => State::Refused,
+            Self::Gone => State::Gone,
+        }
+    }
+}
+
 /// It has asked; the application has not answered.
 pub(super) struct Waiting {
     pub(super) peer: SocketAddr,
     pub(super) cookie: u32,
     pub(super) conclusion: Conclusion,
+    /// What our stamp 0 means to it.
+    pub(super) began: Instant,
     /// What the caller's stamp 0 means.
     pub(super) peer_began: Instant,
 }
@@ -56,14 +79,32 @@ struct Row {
     dirty: bool,
 }
 
+/// Hashes our own ids, which are random already.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.0 = (self.0 ^ u64::from(word)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Table {
-    rows: HashMap<SocketId, Row>,
+    rows: HashMap<SocketId, Row, BuildHasherDefault<IdHasher>>,
     callers: HashMap<SocketAddr, Vec<(SocketId, SocketId)>>,
     timers: BinaryHeap<Reverse<(Instant, u32)>>,
     dirty: VecDeque<SocketId>,
-    open: usize,
-    gone: usize,
+    /// Entries in each state.
+    counts: [usize; 4],
 }
 
 impl Table {
@@ -84,12 +125,9 @@ impl Table {
         self.rows.contains_key(&id)
     }
 
-    pub(super) fn open(&self) -> usize {
-        self.open
-    }
-
-    pub(super) fn half_open(&self) -> usize {
-        self.rows.len() - self.open - self.gone
+    /// How many there are in a state.
+    pub(super) fn count(&self, state: State) -> usize {
+        self.counts.get(state as usize).copied().unwrap_or(0)
     }
 
     pub(super) fn ids(&self) -> Vec<SocketId> {
@@ -108,7 +146,7 @@ impl Table {
     }
 
     pub(super) fn insert(&mut self, id: SocketId, caller: (SocketAddr, SocketId), entry: Entry) {
-        self.open += usize::from(matches!(entry, Entry::Open(_)));
+        self.entered(entry.state());
         self.callers.entry(caller.0).or_default().push((caller.1, id));
         self.rows.insert(id, Row { entry, caller, timer: None, dirty: false });
     }
@@ -116,24 +154,17 @@ impl Table {
     /// Puts an entry in another state.
     pub(super) fn replace(&mut self, id: SocketId, entry: Entry) {
         let Some(row) = self.rows.get_mut(&id) else { return };
-        let is_open = usize::from(matches!(entry, Entry::Open(_)));
-        let was_open = usize::from(matches!(row.entry, Entry::Open(_)));
-        self.open = self.open + is_open - was_open;
-        self.gone += usize::from(matches!(entry, Entry::Gone));
+        let (before, after) = (row.entry.state(), entry.state());
         row.entry = entry;
         row.timer = None;
+        self.left(before);
+        self.entered(after);
     }
 
     pub(super) fn remove(&mut self, id: SocketId) {
         let Some(row) = self.rows.remove(&id) else { return };
-        self.open -= usize::from(matches!(row.entry, Entry::Open(_)));
-        self.gone -= usize::from(matches!(row.entry, Entry::Gone));
-        self.forget_caller(row.caller);
-    }
-
-    /// How many were open lately.
-    pub(super) fn gone(&self) -> usize {
-        self.gone
+        self.left(row.entry.state());
+        self.forget_caller(row.caller.0, id);
     }
 
     /// An entry's peer has another address.
@@ -142,7 +173,7 @@ impl Table {
         let before = row.caller;
         let after = (to, before.1);
         row.caller = after;
-        self.forget_caller(before);
+        self.forget_caller(before.0, id);
         self.callers.entry(after.0).or_default().push((after.1, id));
     }
 
@@ -152,6 +183,7 @@ impl Table {
         if row.timer.is_none_or(|set| at < set) {
             row.timer = Some(at);
             self.timers.push(Reverse((at, id.0)));
+            self.drop_stale_timers();
         }
     }
 
@@ -198,9 +230,36 @@ impl Table {
         Some(id)
     }
 
-    fn forget_caller(&mut self, (address, socket): (SocketAddr, SocketId)) {
+    /// Keeps the heap in proportion to the entries, whatever their timers do.
+    fn drop_stale_timers(&mut self) {
+        if self.timers.len() > 8 * self.rows.len() + 64 {
+            let rows = &self.rows;
+            let is_valid =
+                |at: Instant, id: u32| rows.get(&SocketId(id)).is_some_and(|row| row.timer == Some(at));
+            self.timers.retain(|Reverse((at, id))| is_valid(*at, *id));
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.rows.len(), self.timers.len().saturating_sub(self.rows.len()))
+    }
+
+    fn entered(&mut self, state: State) {
+        if let Some(count) = self.counts.get_mut(state as usize) {
+            *count += 1;
+        }
+    }
+
+    fn left(&mut self, state: State) {
+        if let Some(count) = self.counts.get_mut(state as usize) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    fn forget_caller(&mut self, address: SocketAddr, id: SocketId) {
         let Some(there) = self.callers.get_mut(&address) else { return };
-        there.retain(|(caller, _)| *caller != socket);
+        there.retain(|(_, there)| *there != id);
         if there.is_empty() {
             self.callers.remove(&address);
         }

@@ -6,6 +6,7 @@ mod hostile;
 mod loss;
 mod rate;
 mod rig;
+mod seal;
 mod world;
 
 use std::net::SocketAddr;
