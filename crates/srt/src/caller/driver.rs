@@ -63,10 +63,10 @@ impl Driver {
         let now = Instant::now();
         let reads = self.shared.reads.load(Ordering::Relaxed);
         let mut session = self.shared.session();
-        if session.unanswered(now).is_some_and(|silence| self.path.is_suspect(now, silence))
-            && self.path.renew(now)
-        {
-            session.moved(now);
+        if session.unanswered(now).is_some_and(|silence| self.path.is_suspect(now, silence)) {
+            // Also when our own address is the same, a router on the way may show another one to the peer.
+            let renewed = self.path.renew(now);
+            session.moved(now, renewed);
         }
         session.step(now, reads, out);
         session.wakes_at = Some(timer.set(now, session.next_timeout()));
@@ -88,7 +88,7 @@ impl Driver {
         if gone {
             let now = Instant::now();
             if self.path.may_try(now) && self.path.renew(now) {
-                self.shared.session().moved(now);
+                self.shared.session().moved(now, true);
                 self.shared.wake.notify_one();
             }
         }

@@ -83,12 +83,12 @@ impl Session {
     /// Nobody listens at the peer's port.
     pub(super) fn refused(&mut self, now: Instant) {
         self.core.refused(now);
-        self.hear_events();
+        self.settle();
     }
 
-    /// Our own address has changed.
-    pub(super) fn moved(&mut self, now: Instant) {
-        self.moves += 1;
+    /// Our address may have changed in the peer's eyes; `surely` says that it has in ours.
+    pub(super) fn moved(&mut self, now: Instant, surely: bool) {
+        self.moves += u64::from(surely);
         self.core.moved(now);
     }
 
@@ -107,14 +107,14 @@ impl Session {
         }
         self.look_at_inbox(now, reads);
         self.core.poll_transmit(now, out, BURST_DATAGRAMS);
-        self.hear_events();
+        self.settle();
         if self.ended.is_some() {
             // What a last packet brought.
             self.inbox.queue.flush(|_| ());
         }
     }
 
-    fn hear_events(&mut self) {
+    fn settle(&mut self) {
         while let Some(event) = self.core.poll_event() {
             let ended = match event {
                 CallerEvent::Connected { latency } => {

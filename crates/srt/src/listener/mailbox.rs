@@ -24,7 +24,7 @@ pub(crate) enum Command {
     Accept {
         id: SocketId,
         stream_id: Arc<str>,
-        keys: Option<ReceiveKeys>,
+        keys: Option<Box<ReceiveKeys>>,
         answer: oneshot::Sender<Result<Connection, AcceptError>>,
     },
     Reject {

@@ -84,7 +84,8 @@ impl Request {
         };
         let mailbox = self.mailbox.clone().ok_or(AcceptError::Gone)?;
         let (answer, answered) = oneshot::channel();
-        let command = Command::Accept { id: self.id, stream_id: Arc::clone(&self.stream_id), keys, answer };
+        let (id, stream_id) = (self.id, Arc::clone(&self.stream_id));
+        let command = Command::Accept { id, stream_id, keys: keys.map(Box::new), answer };
         if !mailbox.give(command).await {
             return Err(AcceptError::Gone);
         }

@@ -149,7 +149,9 @@ impl Worker {
             match command {
                 Command::Accept { id, stream_id, keys, answer } => {
                     // An application that no longer waits drops the connection, which closes it.
-                    let _ = answer.send(self.accept(now, id, stream_id, keys));
+                    let accepted = self.accept(now, id, stream_id, keys.map(|keys| *keys));
+                    self.show();
+                    let _ = answer.send(accepted);
                 }
                 Command::Reject { id, code } => self.core.reject(now, id, code),
                 Command::Close { id } => self.core.close(now, id, CloseReason::Local),
@@ -173,6 +175,9 @@ impl Worker {
     /// Passes on what the round has brought about.
     fn settle(&mut self, now: Instant) {
         self.look_at_touched(now);
+        // Ended connections count until their last words are written. Before consumers and peers learn of it:
+        self.core.poll_transmit(now, &mut self.transmits);
+        self.show();
         while let Some(event) = self.core.poll_event() {
             match event {
                 ListenerEvent::Requested(pending) => self.announce(now, pending),
@@ -181,9 +186,9 @@ impl Worker {
                 ListenerEvent::Moved { id, from, to } => self.moved(id, from, to),
             }
         }
-        // Before the peers learn of it.
-        self.start.board.show(self.start.index, self.core.stats(), self.extra);
+        // What the answers to events brought.
         self.core.poll_transmit(now, &mut self.transmits);
+        self.show();
         self.send();
     }
 
@@ -300,6 +305,10 @@ impl Worker {
             }
         }
         transmits.clear();
+    }
+
+    fn show(&self) {
+        self.start.board.show(self.start.index, self.core.stats(), self.extra);
     }
 
     fn own_mailbox(&self) -> Option<Mailbox> {

@@ -21,13 +21,15 @@ mod unix {
     use crate::sys::Inlet;
     use crate::sys::inlet::Taken;
 
-    /// That nobody listens at the peer's port is an error without anything to read.
-    #[cfg(target_os = "linux")]
-    const EVENTS: Interest = Interest::READABLE.add(Interest::ERROR);
-    #[cfg(not(target_os = "linux"))]
-    const EVENTS: Interest = Interest::READABLE;
-
     pub(crate) struct Watched(AsyncFd<UdpSocket>);
+
+    /// Datagrams and, where the system tells them apart, errors: an ICMP answer comes at once, not with the next send.
+    fn news() -> Interest {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        return Interest::READABLE | Interest::ERROR;
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        return Interest::READABLE;
+    }
 
     impl Watched {
         /// Watches a socket that does not block.
@@ -36,7 +38,7 @@ mod unix {
             reason = "its successor is unsafe, as the descriptor could be another's; a socket owns its own"
         )]
         pub(crate) fn new(socket: UdpSocket) -> io::Result<Self> {
-            AsyncFd::with_interest(socket, EVENTS).map(Self)
+            AsyncFd::with_interest(socket, news()).map(Self)
         }
 
         /// Waits until something has arrived.
@@ -46,7 +48,7 @@ mod unix {
         pub(crate) async fn readable(&self) -> io::Result<()> {
             // Cleared before the socket is emptied: what comes after that is news again, and finding out that it is
             // empty takes no call of its own.
-            self.0.ready(EVENTS).await.map(|mut ready| ready.clear_ready())
+            self.0.ready(news()).await.map(|mut ready| ready.clear_ready())
         }
 
         /// Takes some of what has arrived.

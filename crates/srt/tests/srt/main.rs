@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod both_ways;
 mod connections;
 mod libsrt;
 mod link;

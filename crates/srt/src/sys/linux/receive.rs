@@ -97,7 +97,7 @@ fn control_values(header: &libc::msghdr) -> (usize, Option<u32>) {
     unsafe {
         let mut next = libc::CMSG_FIRSTHDR(header);
         while let Some(message) = next.as_ref() {
-            if message.cmsg_len as usize >= libc::CMSG_LEN(4) as usize {
+            if message.cmsg_len >= libc::CMSG_LEN(4) as _ {
                 let value: u32 = libc::CMSG_DATA(message).cast::<u32>().read_unaligned();
                 match (message.cmsg_level, message.cmsg_type) {
                     (libc::SOL_UDP, libc::UDP_GRO) => segment = value as usize,
