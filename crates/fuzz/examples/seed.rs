@@ -1,4 +1,5 @@
-//! Writes the seeds `pack/sealed` and `trailer/signed` of `fuzz/corpus` from its transport stream.
+//! Writes the seeds `pack/sealed` and `trailer/signed` of `fuzz/corpus` from its transport stream, and those of the SRT
+//! targets from a conversation.
 
 use std::{error::Error, fs, path::Path};
 
@@ -40,5 +41,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     file.extend_from_slice(&trailer);
     fs::write(corpus.join("trailer/signed"), trailer)?;
     fs::write(corpus.join("pack/sealed"), file)?;
+    for (target, name, bytes) in dashvault_fuzz::srt_seeds() {
+        fs::create_dir_all(corpus.join(target))?;
+        fs::write(corpus.join(target).join(name), bytes)?;
+    }
     Ok(())
 }

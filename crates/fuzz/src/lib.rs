@@ -8,4 +8,4 @@
 
 mod targets;
 
-pub use targets::{TARGETS, Target};
+pub use targets::{TARGETS, Target, srt_seeds};

@@ -1,5 +1,12 @@
 //! The targets themselves. Each one asserts what must hold for every input, not only that nothing panics.
 
+mod srt_connection;
+mod srt_key_message;
+mod srt_packet;
+mod srt_seeds;
+
+pub use srt_seeds::srt_seeds;
+
 use std::io::Cursor;
 
 use dashvault_media::{
@@ -26,6 +33,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "announce", run: announce },
     Target { name: "upload", run: upload },
     Target { name: "srt_url", run: srt_url },
+    Target { name: "srt_packet", run: srt_packet::run },
+    Target { name: "srt_key_message", run: srt_key_message::run },
+    Target { name: "srt_connection", run: srt_connection::run },
 ];
 
 /// TS, PSI, PES and the cut: any split gives the same segments, and every byte given out came in.

@@ -4,7 +4,7 @@
 
 use std::{fs, path::PathBuf};
 
-use dashvault_fuzz::TARGETS;
+use dashvault_fuzz::{TARGETS, srt_seeds};
 use dashvault_testkit::ts::{TsProfile, TsSource};
 
 /// Enough to take a few seconds; `DASHVAULT_FUZZ_ROUNDS` asks for more.
@@ -47,6 +47,7 @@ fn seeds_and_their_mutations_keep_every_promise() {
     let rounds =
         std::env::var("DASHVAULT_FUZZ_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
     println!("DASHVAULT_FUZZ_SEED={seed}");
+    let fresh = srt_seeds();
     for target in TARGETS {
         let mut seeds = corpus(target.name);
         assert!(!seeds.is_empty(), "fuzz/corpus/{} has no seed", target.name);
@@ -56,6 +57,8 @@ fn seeds_and_their_mutations_keep_every_promise() {
             stream.truncate(60_000);
             seeds.push(stream);
         }
+        // Ids and cookies of a recorded conversation are those of the core that spoke it.
+        seeds.extend(fresh.iter().filter(|seed| seed.0 == target.name).map(|seed| seed.2.clone()));
         seeds.iter().for_each(|input| (target.run)(input));
         let mut random = fastrand::Rng::with_seed(seed);
         for _ in 0..rounds {

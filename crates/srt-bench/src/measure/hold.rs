@@ -70,10 +70,8 @@ fn row(kind: Kind, loss: f64, seed: u64, lost: &Lost) -> Row {
 
 fn ours(file: &Path, link: Link) -> Result<Lost> {
     runtime()?.block_on(async {
-        let config = ListenerConfig {
-            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            ..ListenerConfig::default()
-        };
+        let config =
+            ListenerConfig { addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ..ListenerConfig::default() };
         let mut listener = Listener::bind(config).await?;
         let relay = Relay::start(listener.local_addr(), link)?;
         let mut ffmpeg = footage::publish(file, &url(relay.addr()))?;

@@ -69,7 +69,9 @@ impl Driver {
             session.moved(now, renewed);
         }
         session.step(now, reads, out);
-        session.wakes_at = Some(timer.set(now, session.next_timeout()));
+        // A handshake's repetitions are not late: over a bad link each counts.
+        let may_be_late = session.opened().is_some();
+        session.wakes_at = Some(timer.set(now, session.next_timeout(), may_be_late));
     }
 
     /// Sends all of `out`; what fails counts as lost on the way.

@@ -30,8 +30,9 @@ impl Timer {
     }
 
     /// Sees to it that it goes off when something is due; says when it will.
-    pub(super) fn set(&mut self, now: Instant, due: Option<Instant>) -> Instant {
+    pub(super) fn set(&mut self, now: Instant, due: Option<Instant>, may_be_late: bool) -> Instant {
         let (earliest, latest) = window(now, due);
+        let latest = if may_be_late { latest } else { earliest };
         // The runtime looks at a timer up to 64 ms before it goes off: it is pushed back before that.
         let near = earliest + (latest - earliest) / 2;
         if self.at < near || self.at > latest || self.sleep.is_elapsed() {

@@ -34,7 +34,7 @@ pub struct CallerSettings {
     pub encryption: Option<CallerEncryption>,
     /// Give up after this (default 3 s).
     pub connect_timeout: Duration,
-    /// An unanswered question is repeated after this, then after twice, four times as long (default 150 ms).
+    /// An unanswered question is repeated after this (default 150 ms).
     pub handshake_retry: Duration,
     /// A peer that says nothing for this long is gone (default 5 s).
     pub peer_idle: Duration,
@@ -215,9 +215,11 @@ impl Caller {
     }
 
     /// Our own address has changed: the peer hears of it at the next [`poll_transmit`](Self::poll_transmit).
-    pub fn moved(&mut self, _now: Instant) {
-        if let State::Open(connection) = &mut self.state {
-            connection.moved();
+    pub fn moved(&mut self, now: Instant) {
+        match &mut self.state {
+            State::Calling(calling, _) => calling.restart(now),
+            State::Open(connection) => connection.moved(),
+            State::Over(_) => {}
         }
     }
 

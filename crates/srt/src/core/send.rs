@@ -191,6 +191,16 @@ impl Sender {
         self.buffer.is_empty() && (self.acked >= self.buffer.first() || self.notice.is_exhausted())
     }
 
+    /// Packets sent for the first time.
+    pub fn fresh_packets(&self) -> u64 {
+        self.counts.sent_packets - self.counts.retransmitted_packets
+    }
+
+    /// Packets that will not be sent again: all before the first that may be.
+    pub fn settled_packets(&self) -> u64 {
+        self.buffer.first()
+    }
+
     /// Counters and estimates.
     pub fn stats(&self, now: Instant) -> SenderStats {
         let age = |since: Instant| now.saturating_duration_since(since);

@@ -7,14 +7,14 @@
 
 mod application;
 mod core_ends;
-//mod economy;
+mod economy;
 mod endpoint;
 mod fake;
 mod flawed;
 mod heap;
 mod hostile;
-//mod long;
-//mod lottery;
+mod long;
+mod lottery;
 mod network;
 mod oracle;
 mod proof;

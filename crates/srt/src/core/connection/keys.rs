@@ -29,6 +29,11 @@ pub(in crate::core) struct Keys {
     /// When our announcement goes out (again).
     announce: Option<Instant>,
     announced: u32,
+    /// The slot that seals, and how many packets were sealed before it did.
+    slot: KeySlot,
+    before: u64,
+    /// A packet that the key before sealed may still be sent again: that key must not be replaced yet.
+    held_back: bool,
     /// What to answer to the peer's announcement.
     response: Option<Box<[u8]>>,
     /// An announcement with another salt, to be derived.
@@ -46,6 +51,9 @@ impl Keys {
             send,
             announce: None,
             announced: 0,
+            slot: KeySlot::Clear,
+            before: 0,
+            held_back: false,
             response: None,
             underived: None,
             derived: None,
@@ -80,12 +88,20 @@ impl Keys {
         &mut self.send
     }
 
-    /// A data packet has gone out.
-    pub(in crate::core) fn sent(&mut self, now: Instant) {
+    /// A data packet has gone out; `fresh` have gone out for the first time by now.
+    pub(in crate::core) fn sent(&mut self, now: Instant, fresh: u64) {
+        if self.slot != self.send.slot() {
+            (self.slot, self.before) = (self.send.slot(), fresh.saturating_sub(1));
+        }
         if matches!(self.send.sent(), Some(Refresh::Announce)) {
             self.announce = Some(now);
             self.announced = 0;
         }
+    }
+
+    /// So many packets will not be sent again, from the first on.
+    pub(in crate::core) fn settled(&mut self, packets: u64) {
+        self.held_back = packets < self.before;
     }
 
     /// The peer announces a key.
@@ -136,7 +152,7 @@ impl Keys {
         if let Some(response) = self.response.take() {
             say(&Outgoing::KeyResponse(&response));
         }
-        if self.announce.is_some_and(|due| due <= now) {
+        if !self.held_back && self.announce.is_some_and(|due| due <= now) {
             say(&Outgoing::KeyRequest(self.send.message()));
             self.announce = Some(now + REPEAT * (1 << self.announced.min(MOST_DOUBLINGS)));
             self.announced = self.announced.saturating_add(1);
@@ -144,7 +160,9 @@ impl Keys {
     }
 
     pub(in crate::core) fn next_timeout(&self) -> Option<Instant> {
-        [self.announce, self.next_derivation()].into_iter().flatten().min()
+        // What holds it back ends with an acknowledgement, not with time.
+        let announce = self.announce.filter(|_| !self.held_back);
+        [announce, self.next_derivation()].into_iter().flatten().min()
     }
 
     fn taken(&mut self, message: &[u8]) {

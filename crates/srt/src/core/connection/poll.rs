@@ -72,6 +72,7 @@ impl Connection {
             self.say(now, &Outgoing::AckAck { number }, out);
         }
         if let Some(mut keys) = self.keys.take() {
+            keys.settled(self.sender.as_ref().map_or(0, |sender| sender.settled_packets()));
             keys.poll(now, |outgoing| self.say(now, outgoing, out));
             self.keys = Some(keys);
         }
@@ -109,7 +110,7 @@ impl Connection {
                     if !sender.poll_data(now, began, peer, remote, Some(keys.send_keys()), out) {
                         break;
                     }
-                    keys.sent(now);
+                    keys.sent(now, sender.fresh_packets());
                 }
                 None => {
                     if !sender.poll_data(now, began, peer, remote, None, out) {

@@ -21,9 +21,6 @@ use crate::core::packet::{
 };
 use crate::core::seq::{Seq, SocketId, Stamp};
 
-/// The pause between repetitions doubles so many times.
-const DOUBLINGS: u32 = 2;
-
 /// What a caller says of itself.
 #[derive(Debug)]
 pub(in crate::core) struct Introduction {
@@ -45,8 +42,6 @@ pub(in crate::core) struct Calling {
     retry: Duration,
     /// The listener's cookie, once it has sent one.
     cookie: Option<u32>,
-    /// Packets sent of the present kind.
-    sent: u32,
     due: Instant,
 }
 
@@ -79,16 +74,7 @@ impl Calling {
         retry: Duration,
     ) -> Self {
         let retry = retry.max(Duration::from_millis(1));
-        Self {
-            introduction,
-            peer,
-            began: now,
-            deadline: now + timeout,
-            retry,
-            cookie: None,
-            sent: 0,
-            due: now,
-        }
+        Self { introduction, peer, began: now, deadline: now + timeout, retry, cookie: None, due: now }
     }
 
     pub(in crate::core) fn introduction(&self) -> &Introduction {
@@ -103,13 +89,18 @@ impl Calling {
         self.due.min(self.deadline)
     }
 
+    /// Our address has changed, and the cookie was the old one's: it begins anew.
+    pub(in crate::core) fn restart(&mut self, now: Instant) {
+        self.cookie = None;
+        self.due = now;
+    }
+
     /// Appends the present question when it is due.
     pub(in crate::core) fn poll(&mut self, now: Instant, out: &mut Vec<u8>) {
         if now < self.due || self.is_too_late(now) {
             return;
         }
-        self.due = now + self.retry * (1 << self.sent.min(DOUBLINGS));
-        self.sent = self.sent.saturating_add(1);
+        self.due = now + self.retry;
         let micros = now.saturating_duration_since(self.began).as_micros();
         let stamp = Stamp::of_micros(u64::try_from(micros).unwrap_or(u64::MAX));
         write_control(stamp, SocketId(0), &Outgoing::Handshake(self.question()), out);
@@ -128,7 +119,6 @@ impl Calling {
             }
             (HandshakeKind::Induction, None) => {
                 self.cookie = Some(answer.cookie);
-                self.sent = 0;
                 self.due = now;
                 Ok(None)
             }

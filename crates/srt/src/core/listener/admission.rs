@@ -101,7 +101,7 @@ impl Listener {
         let encrypted = keys.is_some();
         let keys = keys.map(|keys| self.both_directions(keys));
         let connection = Connection::new(&agreed, &self.settings.receive, &self.settings.send, keys, now);
-        let open = Open { connection, acceptance, cookie, migration: None, told: false };
+        let open = Open { connection, acceptance, cookie, asked: None, told: false };
         self.table.replace(id, Entry::Open(Box::new(open)));
         self.counters.accepted += 1;
         self.answer_again(now, id, peer);

@@ -3,7 +3,7 @@
 //! A datagram for a connection from another address is not believed; it makes the connection ask that address alone:
 //! with a full ACK whose number is a keyed hash of the connection and the address. The ACKACK with that number, from
 //! there, proves that somebody who receives there knows the connection. A connection that is not encrypted moves only
-//! while its old address stays silent, so that nobody can take it from a peer that is there.
+//! when its old address has been silent since, or for a while, so that nobody can take it from a peer that is there.
 //!
 //! What does not belong here: what the datagrams mean to an open connection.
 
@@ -15,16 +15,17 @@ use super::{GONE_FOR, Listener, ListenerEvent, MOST_GONE};
 use crate::core::packet::{Body, Packet};
 use crate::core::seq::SocketId;
 
-/// An address is asked no more often.
+/// A connection asks no more often, whomever.
 const ASK_PAUSE: Duration = Duration::from_millis(50);
-/// An address that has not proved itself within this makes room for another.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A clear connection's old address has said nothing for so long, whoever else was asked meanwhile.
+const SILENCE: Duration = Duration::from_millis(200);
 
-/// An address that is to prove itself.
-pub(super) struct Migration {
+/// The address that was asked last.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
     address: SocketAddr,
-    began: Instant,
-    asked: Instant,
+    first: Instant,
+    last: Instant,
 }
 
 impl Listener {
@@ -52,12 +53,10 @@ impl Listener {
 
     fn prove(&mut self, now: Instant, id: SocketId, from: SocketAddr) {
         let Some(Entry::Open(open)) = self.table.get_mut(id) else { return };
-        let Some(migration) = open.migration.take().filter(|migration| migration.address == from) else {
-            self.counters.stray += 1;
-            return;
-        };
         let before = open.connection.peer();
-        if !open.connection.is_encrypted() && open.connection.heard() > migration.began {
+        let heard = open.connection.heard();
+        let since_asked = open.asked.is_some_and(|asked| asked.address == from && heard <= asked.first);
+        if !open.connection.is_encrypted() && !since_asked && now < heard + SILENCE {
             self.counters.stray += 1;
             return;
         }
@@ -83,19 +82,13 @@ impl Listener {
         if open.connection.over().is_some() || (is_data && !open.connection.is_plausible(datagram)) {
             return;
         }
-        match &mut open.migration {
-            Some(migration) if migration.address == from => {
-                if now < migration.asked + ASK_PAUSE {
-                    return;
-                }
-                migration.asked = now;
-                if now >= migration.began + PATIENCE {
-                    migration.began = now;
-                }
-            }
-            Some(migration) if now < migration.began + PATIENCE => return,
-            _ => open.migration = Some(Box::new(Migration { address: from, began: now, asked: now })),
+        if open.asked.is_some_and(|asked| now < asked.last + ASK_PAUSE) {
+            return;
         }
+        let before =
+            open.asked.filter(|asked| asked.address == from && open.connection.heard() <= asked.first);
+        let first = before.map_or(now, |asked| asked.first);
+        open.asked = Some(Asked { address: from, first, last: now });
         let ack = open.connection.challenge(now, number);
         self.counters.challenges += 1;
         self.reply(from, |bytes| bytes.extend_from_slice(&ack));

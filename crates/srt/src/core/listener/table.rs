@@ -9,7 +9,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::migration::Migration;
+use super::migration::Asked;
 use crate::RejectCode;
 use crate::core::connection::Connection;
 use crate::core::handshake::answer::Acceptance;
@@ -60,7 +60,8 @@ pub(super) struct Open {
     pub(super) connection: Connection,
     pub(super) acceptance: Acceptance,
     pub(super) cookie: u32,
-    pub(super) migration: Option<Box<Migration>>,
+    /// When another address was last asked to prove itself.
+    pub(super) asked: Option<Asked>,
     /// Its end has been told.
     pub(super) told: bool,
 }

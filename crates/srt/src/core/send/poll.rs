@@ -17,6 +17,8 @@ use crate::core::transmit::Transmits;
 
 /// How often a link that counts as cut is tried with a packet.
 const SILENT_PAUSE: Duration = Duration::from_millis(100);
+/// A silent peer is probed at least this often.
+const SILENT_PROBE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Choice {
@@ -118,7 +120,10 @@ impl Sender {
         let new = may_send_new.then_some((Choice::New, gate));
         let probe = (lost.is_none() && !may_send_new && !self.buffer.is_empty()).then(|| {
             let since = self.progressed.max(self.last_sent);
-            let at = gate.max(since + self.peer.probe_wait(self.probes));
+            let wait = self.peer.probe_wait(self.probes);
+            // A long round trip is no reason to leave a peer unasked until it counts as gone.
+            let wait = if self.is_silent(now) { wait.min(SILENT_PROBE) } else { wait };
+            let at = gate.max(since + wait);
             match self.probed_place() {
                 Some(place) => (Choice::Probe(Some(place)), at.max(affordable(place))),
                 None => (Choice::Probe(None), at),
