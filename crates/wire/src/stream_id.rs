@@ -120,6 +120,8 @@ impl StreamId {
         let credential = match (user, pass) {
             (None, None) => Credential::Anonymous,
             (Some(PROOF_USER), Some(proof)) => Credential::Proof(proof.to_owned()),
+            // The short form could not say it.
+            (Some(user), _) if user.contains(':') => return Err(StreamIdError::Form),
             (user, pass) => Credential::Password {
                 user: user.unwrap_or_default().to_owned(),
                 pass: pass.unwrap_or_default().to_owned(),
@@ -188,7 +190,8 @@ mod tests {
     fn readers_and_strangers_are_told_apart() {
         assert_eq!(StreamId::parse("read:bus/20261122-101500"), Err(StreamIdError::Mode("read".into())));
         assert_eq!(StreamId::parse("#!::r=bus/20261122-101500"), Err(StreamIdError::Mode("request".into())));
-        for text in ["", "live", "#!::publish", "publish:bus", "publish:a/b/c/20261122-101500"] {
+        let colon = "#!::m=publish,r=bus/20261122-101500,u=a:b,s=secret";
+        for text in ["", "live", "#!::publish", "publish:bus", "publish:a/b/c/20261122-101500", colon] {
             assert!(
                 matches!(StreamId::parse(text), Err(StreamIdError::Form | StreamIdError::Id(_))),
                 "{text}"
