@@ -7,8 +7,10 @@
 //! Source: mallopt(3), `M_TRIM_THRESHOLD` and `M_MMAP_THRESHOLD`.
 
 /// For a vault: larger than any block that a request needs.
+#[cfg(feature = "vault")]
 pub(crate) const VAULT_BLOCK: usize = 8 << 20;
 /// For a recorder, which has little memory to keep.
+#[cfg(feature = "recorder")]
 pub(crate) const RECORDER_BLOCK: usize = 1 << 20;
 
 /// Lets the allocator keep twice `block` bytes of what is freed. Call it once, before there are threads.
