@@ -25,6 +25,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// How a rig is set up.
 #[derive(Debug, Clone)]
 pub struct RigOptions {
+    /// What the programs log.
+    pub log: &'static str,
     /// Of the link and whatever else is drawn.
     pub seed: u64,
     /// `--camera` of the recorder.
@@ -40,6 +42,7 @@ pub struct RigOptions {
 impl Default for RigOptions {
     fn default() -> Self {
         Self {
+            log: "debug,hyper=info,sqlx=warn",
             seed: 1,
             cameras: vec!["front=test,size=320x180,fps=15,bitrate=400k".into()],
             record: vec!["--pack-length".into(), "5s".into()],
@@ -201,10 +204,7 @@ impl Rig {
     fn spawn(&self, mut command: Command, log: &str) -> Result<Child> {
         let file = File::options().create(true).append(true).open(self.folder.path().join(log))?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-        command
-            .env("RUST_LOG", "debug,hyper=info,sqlx=warn")
-            .spawn()
-            .with_context(|| format!("start {command:?}"))
+        command.env("RUST_LOG", self.options.log).spawn().with_context(|| format!("start {command:?}"))
     }
 
     /// The device's token.

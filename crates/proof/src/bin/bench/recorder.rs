@@ -52,7 +52,9 @@ async fn ffmpeg_alone() -> Result<f64> {
 
 async fn recorder(names: &[&str]) -> Result<(f64, f64, Vec<u64>)> {
     let cameras = names.iter().map(|name| format!("{name}={CAMERA}")).collect();
-    let mut rig = Rig::started(RigOptions { cameras, record: Vec::new(), ..RigOptions::default() }).await?;
+    let mut rig =
+        Rig::started(RigOptions { cameras, record: Vec::new(), log: "info", ..RigOptions::default() })
+            .await?;
     let count = names.len();
     let running = rig.until("cameras run", |status| {
         status.cameras.iter().filter(|c| c.capture.pid.is_some()).count() == count
