@@ -14,4 +14,4 @@ pub use clock::{Clock, SystemClock};
 pub use hash::{ContentHash, HashParseError};
 pub use ids::{CameraName, DeviceId, IdError, PackId, RecordingId, TrackId};
 pub use loss::LossCause;
-pub use time::{Pts, Ticks90k, WallMs};
+pub use time::{Pts, Ticks90k, TimeParseError, WallMs};

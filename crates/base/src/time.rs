@@ -1,6 +1,6 @@
 //! Media time (90 kHz) and wall time (Unix milliseconds).
 
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -96,9 +96,112 @@ impl fmt::Display for WallMs {
     }
 }
 
+/// A text that is neither RFC 3339 nor Unix milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no time: write RFC 3339 (2026-11-22T10:15:00Z) or milliseconds since 1970")]
+pub struct TimeParseError(String);
+
+impl FromStr for WallMs {
+    type Err = TimeParseError;
+
+    /// Reads RFC 3339 §5.6 (`T` or a space, any offset, any fraction, of which milliseconds count) or Unix milliseconds.
+    fn from_str(text: &str) -> Result<Self, TimeParseError> {
+        let refused = || TimeParseError(text.chars().take(40).collect());
+        match text.parse::<i64>() {
+            Ok(ms) => Ok(Self(ms)),
+            Err(_) => rfc3339(text.as_bytes()).ok_or_else(refused),
+        }
+    }
+}
+
+fn rfc3339(text: &[u8]) -> Option<WallMs> {
+    let (date, rest) = text.split_at_checked(19)?;
+    let separators = [(4, b"-"), (7, b"-"), (10, b"Tt "), (13, b":"), (16, b":")] as [(usize, &[u8]); 5];
+    if !separators.iter().all(|(at, allowed)| date.get(*at).is_some_and(|byte| allowed.contains(byte))) {
+        return None;
+    }
+    let part = |from: usize, to: usize| number(date.get(from..to)?);
+    let (year, month, day) = (part(0, 4)?, u8::try_from(part(5, 7)?).ok()?, u8::try_from(part(8, 10)?).ok()?);
+    let (hour, minute, second) = (part(11, 13)?, part(14, 16)?, part(17, 19)?);
+    let (ms, offset) = match rest.strip_prefix(b".") {
+        None => (0, rest),
+        Some(rest) => {
+            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let (fraction, offset) = rest.split_at_checked(digits)?;
+            let mut ms = [b'0'; 3];
+            ms.iter_mut().zip(fraction).for_each(|(place, digit)| *place = *digit);
+            (if digits == 0 { None } else { number(&ms) }?, offset)
+        }
+    };
+    // A leap second is the second before it: Unix time has no name for it.
+    let in_range = (1..=12).contains(&month) && hour < 24 && minute < 60 && second <= 60;
+    let small = |value: i64| u8::try_from(value).ok();
+    let wall = WallMs::from_civil(year, month, day, small(hour)?, small(minute)?, small(second.min(59))?)
+        .plus_ms(ms);
+    let is_real = in_range && (wall.civil().0, wall.civil().1, wall.civil().2) == (year, month, day);
+    is_real.then(|| offset_ms(offset).map(|offset| wall.plus_ms(-offset)))?
+}
+
+/// `Z` or `±HH:MM`, in milliseconds east of UTC.
+fn offset_ms(text: &[u8]) -> Option<i64> {
+    let sign = match text {
+        b"Z" | b"z" => return Some(0),
+        [b'+', ..] => 1,
+        [b'-', ..] => -1,
+        _ => return None,
+    };
+    let (hours, minutes) = match text.get(1..)? {
+        [a, b, b':', c, d] => (number(&[*a, *b])?, number(&[*c, *d])?),
+        _ => return None,
+    };
+    (hours < 24 && minutes < 60).then_some(sign * (hours * 60 + minutes) * 60_000)
+}
+
+fn number(digits: &[u8]) -> Option<i64> {
+    digits
+        .iter()
+        .try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(*digit - b'0')))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_read_as_rfc_3339_or_milliseconds() {
+        let quarter = WallMs::from_civil(2026, 11, 22, 10, 15, 0);
+        for text in [
+            "2026-11-22T10:15:00Z",
+            "2026-11-22 10:15:00z",
+            "2026-11-22T11:15:00.000+01:00",
+            "2026-11-22T04:45:00-05:30",
+            &quarter.0.to_string(),
+        ] {
+            assert_eq!(text.parse(), Ok(quarter), "{text}");
+        }
+        assert_eq!("2026-11-22T10:15:00.2509999Z".parse(), Ok(quarter.plus_ms(250)));
+        assert_eq!("2026-11-22T10:15:00.5Z".parse(), Ok(quarter.plus_ms(500)));
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in [
+            "",
+            "now",
+            "2026-11-22",
+            "2026-11-22T10:15:00",
+            "2026-13-22T10:15:00Z",
+            "2026-02-30T10:15:00Z",
+            "2026-11-22T24:15:00Z",
+            "2026-11-22T10:15:00.Z",
+            "2026-11-22T10:15:00+1:00",
+            "2026-11-22T10:15:00+01:00x",
+            "2026-11-22T10:15:0éZ",
+            "1e9",
+        ] {
+            assert!(text.parse::<WallMs>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn civil_dates_match_known_days() {

@@ -44,8 +44,10 @@ pub(crate) struct Device {
 /// Who may read objects.
 #[derive(Debug, Clone)]
 pub(crate) enum Reader {
-    /// Everything.
-    Everyone,
+    /// Whoever has the administrator's bearer.
+    Administrator,
+    /// Anybody, where that is allowed.
+    Anyone,
     /// One device's own.
     Device(DeviceId),
 }
@@ -65,27 +67,17 @@ pub(crate) async fn reader(
     anyone: bool,
 ) -> Result<Reader, AuthError> {
     match bearer_text(headers) {
-        None if anyone => Ok(Reader::Everyone),
+        None if anyone => Ok(Reader::Anyone),
         None => Err(AuthError::Missing),
         // Hashing both sides first makes the comparison independent of where they differ.
         Some(token) if admin.is_some_and(|admin| bearer_hash(admin) == bearer_hash(token)) => {
-            Ok(Reader::Everyone)
+            Ok(Reader::Administrator)
         }
         Some(_) => match bearer(index, headers).await {
             Ok(device) => Ok(Reader::Device(device.id)),
-            Err(AuthError::Wrong) if anyone => Ok(Reader::Everyone),
+            Err(AuthError::Wrong) if anyone => Ok(Reader::Anyone),
             Err(error) => Err(error),
         },
-    }
-}
-
-impl Reader {
-    /// Whether this device's objects may be read.
-    pub(crate) fn may_read(&self, device: &DeviceId) -> bool {
-        match self {
-            Self::Everyone => true,
-            Self::Device(own) => own == device,
-        }
     }
 }
 

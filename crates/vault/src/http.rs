@@ -10,9 +10,11 @@ use axum::{
     routing::{get, post},
 };
 use dashvault_wire::paths;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::core::Core;
 
+pub(crate) mod access;
 mod announce;
 mod body;
 mod health;
@@ -26,7 +28,9 @@ mod uploads;
 /// All routes.
 fn router(core: Arc<Core>) -> Router {
     let upload = format!("{}/{{id}}", paths::UPLOADS);
-    Router::new()
+    let (described, _description) =
+        OpenApiRouter::new().merge(packs::routes()).merge(objects::routes()).split_for_parts();
+    described
         .route(paths::ANNOUNCE, post(announce::announce))
         .route(paths::UPLOADS, post(uploads::create).options(uploads::options))
         .route(
@@ -37,10 +41,6 @@ fn router(core: Arc<Core>) -> Router {
                 .delete(uploads::delete)
                 .options(uploads::options),
         )
-        .route("/api/v1/devices/{device}/cameras", get(packs::cameras))
-        .route("/api/v1/devices/{device}/cameras/{camera}/packs", get(packs::packs))
-        .route("/api/v1/devices/{device}/losses", get(packs::losses))
-        .route("/objects/{device}/{camera}/{recording}/{file}", get(objects::object))
         .route(paths::HEALTH, get(health::health))
         .route(paths::METRICS, get(health::metrics))
         .fallback(problem::no_such_path)

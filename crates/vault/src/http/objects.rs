@@ -17,14 +17,15 @@ use dashvault_base::{CameraName, DeviceId, PackId, RecordingId};
 use dashvault_wire::ByteRange;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::mpsc;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    access::{Act, Viewer},
     problem::Refusal,
     range::{self, Asked},
 };
 use crate::{
     archive::objects::{ObjectError, ObjectKey, ObjectReader},
-    auth,
     core::Core,
     store::{ObjectReads, ReadError},
 };
@@ -33,18 +34,40 @@ const PIECE_BYTES: u64 = 256 * 1024;
 /// Pieces that are read ahead of a viewer.
 const AHEAD: usize = 2;
 
+pub(super) fn routes() -> OpenApiRouter<Arc<Core>> {
+    OpenApiRouter::new().routes(routes!(object))
+}
+
+/// A stored pack, whole or by range.
+#[utoipa::path(
+    get,
+    path = "/objects/{device}/{camera}/{recording}/{file}",
+    tag = "footage",
+    params(
+        ("device" = String, Path, description = "Device id"),
+        ("camera" = String, Path, description = "Camera name"),
+        ("recording" = String, Path, description = "Its start in UTC: `20261122-101500`"),
+        ("file" = String, Path, description = "`<recording>_<number>.ts`"),
+    ),
+    responses(
+        (status = 200, description = "The whole pack", content_type = "video/mp2t"),
+        (status = 206, description = "The range asked for", content_type = "video/mp2t"),
+        (status = 404, description = "No such pack"),
+        (status = 410, description = "The vault has lost it"),
+        (status = 416, description = "No such range"),
+    ),
+    extensions(("x-role" = json!("viewer"))),
+)]
 pub(super) async fn object(
     State(core): State<Arc<Core>>,
     Path((device, camera, recording, file)): Path<(String, String, String, String)>,
+    Viewer(caller): Viewer,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let key = parse_key(&device, &camera, &recording, &file).ok_or_else(|| Refusal::not_found("object"))?;
-    let (admin, anyone) = (core.config.admin_token.as_deref(), core.config.allow_anonymous);
-    let reader = auth::reader(&core.index, &headers, admin, anyone).await?;
-    if !reader.may_read(&key.device) {
-        return Err(Refusal::not_found("object"));
-    }
+    caller.device(&device)?;
+    let pack = key.clone();
     let object = open(&core, key).await?;
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let len = object.len();
@@ -54,6 +77,9 @@ pub(super) async fn object(
         Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
         Asked::Unsatisfiable => return Err(unsatisfiable(len)),
     };
+    if status == StatusCode::OK && method != Method::HEAD {
+        core.audit(&caller, Act { detail: file, ..Act::on("download", &pack.device, &pack.camera) });
+    }
     let body = match method {
         Method::HEAD => Body::empty(),
         _ => Body::new(ObjectBody::start(core.reads.clone(), object, range)),

@@ -5,72 +5,92 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Path, Query, State},
-    http::HeaderMap,
 };
-use dashvault_base::{CameraName, ContentHash, DeviceId, PackId, RecordingId, WallMs};
+use dashvault_base::{CameraName, ContentHash, PackId, RecordingId, WallMs};
 use serde::{Deserialize, Serialize};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::problem::Refusal;
+use super::{access::Viewer, problem::Refusal};
 use crate::{
     archive::index::{LossRow, PackRow, sealer_name},
-    auth,
     core::Core,
 };
 
 const DEFAULT_LIMIT: u32 = 1000;
 const MAX_LIMIT: u32 = 10_000;
 
+pub(super) fn routes() -> OpenApiRouter<Arc<Core>> {
+    OpenApiRouter::new().routes(routes!(packs)).routes(routes!(cameras)).routes(routes!(losses))
+}
+
 /// Which part of a list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub(super) struct Page {
     after: Option<String>,
     limit: Option<u32>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Packs {
     packs: Vec<Pack>,
     /// What to give as `after` for the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     next: Option<PackId>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Pack {
+    #[schema(value_type = String)]
     pack: PackId,
+    #[schema(value_type = String)]
     recording: RecordingId,
     number: u32,
     bytes: u64,
+    #[schema(value_type = i64)]
     start_wall: WallMs,
     duration_ms: u64,
     segments: u32,
     sealed_by: &'static str,
+    #[schema(value_type = String)]
     manifest: ContentHash,
+    #[schema(value_type = i64)]
     stored_at: WallMs,
     /// When it was noticed that its object is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
     missing_since: Option<WallMs>,
     url: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Cameras {
+    #[schema(value_type = Vec<String>)]
     cameras: Vec<CameraName>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Losses {
+    #[schema(value_type = Vec<Object>)]
     losses: Vec<LossRow>,
 }
 
+/// The stored packs of a camera, by name.
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices/{device}/cameras/{camera}/packs",
+    tag = "footage",
+    params(("device" = String, Path, description = "Device id"), ("camera" = String, Path, description = "Camera name"), Page),
+    responses((status = 200, body = Packs), (status = 404, description = "No such device or camera")),
+    extensions(("x-role" = json!("viewer"))),
+)]
 pub(super) async fn packs(
     State(core): State<Arc<Core>>,
     Path((device, camera)): Path<(String, String)>,
     Query(page): Query<Page>,
-    headers: HeaderMap,
+    Viewer(caller): Viewer,
 ) -> Result<Json<Packs>, Refusal> {
-    let device = readable(&core, &headers, &device).await?;
-    let camera: CameraName = camera.parse().map_err(|_| Refusal::not_found("camera"))?;
+    let (device, camera) = caller.camera(&device, &camera)?;
     let after = page.after.map(|text| text.parse::<PackId>()).transpose();
     let after = after.map_err(|error| Refusal::malformed(error.to_string()))?;
     let limit = page.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
@@ -80,29 +100,40 @@ pub(super) async fn packs(
     Ok(Json(Packs { packs: rows.into_iter().map(Pack::from).collect(), next }))
 }
 
+/// The cameras of a device.
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices/{device}/cameras",
+    tag = "footage",
+    params(("device" = String, Path, description = "Device id")),
+    responses((status = 200, body = Cameras), (status = 404, description = "No such device or camera")),
+    extensions(("x-role" = json!("viewer"))),
+)]
 pub(super) async fn cameras(
     State(core): State<Arc<Core>>,
     Path(device): Path<String>,
-    headers: HeaderMap,
+    Viewer(caller): Viewer,
 ) -> Result<Json<Cameras>, Refusal> {
-    let device = readable(&core, &headers, &device).await?;
+    let device = caller.device(&device)?;
     Ok(Json(Cameras { cameras: core.index.cameras(&device).await? }))
 }
 
+/// Footage of a device that does not exist, with its causes.
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices/{device}/losses",
+    tag = "footage",
+    params(("device" = String, Path, description = "Device id")),
+    responses((status = 200, body = Losses), (status = 404, description = "No such device or camera")),
+    extensions(("x-role" = json!("viewer"))),
+)]
 pub(super) async fn losses(
     State(core): State<Arc<Core>>,
     Path(device): Path<String>,
-    headers: HeaderMap,
+    Viewer(caller): Viewer,
 ) -> Result<Json<Losses>, Refusal> {
-    let device = readable(&core, &headers, &device).await?;
+    let device = caller.device(&device)?;
     Ok(Json(Losses { losses: core.index.losses(&device).await? }))
-}
-
-async fn readable(core: &Core, headers: &HeaderMap, device: &str) -> Result<DeviceId, Refusal> {
-    let (admin, anyone) = (core.config.admin_token.as_deref(), core.config.allow_anonymous);
-    let reader = auth::reader(&core.index, headers, admin, anyone).await?;
-    let device: DeviceId = device.parse().map_err(|_| Refusal::not_found("device"))?;
-    if reader.may_read(&device) { Ok(device) } else { Err(Refusal::not_found("device")) }
 }
 
 impl From<PackRow> for Pack {
