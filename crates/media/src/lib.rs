@@ -1,4 +1,4 @@
-//! MPEG-TS, keyframes, the segmenter and the pack format.
+//! MPEG-TS, keyframes, the segmenter, the pack format, and HLS playlists.
 //!
 //! Belongs here: everything that is a function of media bytes. Does not: files, sockets, clocks, threads (a reader
 //! or a sink comes in as a trait), and how packs are stored or sent. Hostile bytes never panic, and no structure
@@ -6,6 +6,7 @@
 //!
 //! * [`ts`]: packets, PSI, PES, timestamps, continuity (ISO/IEC 13818-1).
 //! * [`keyframe`]: whether an access unit is a point to start decoding (H.264, H.265).
+//! * [`hls`]: playlists as text.
 //! * [`segmenter`]: the deterministic cut; see `docs/design/segmenter.md`.
 //! * [`pack`]: manifest, signature, trailer, verification; see `docs/design/pack-format.md`.
 
@@ -13,6 +14,7 @@
 #![warn(clippy::cast_possible_truncation)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::cast_possible_truncation))]
 
+pub mod hls;
 pub mod keyframe;
 pub mod pack;
 pub mod segmenter;

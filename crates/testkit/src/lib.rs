@@ -10,6 +10,7 @@
 pub mod chaos;
 pub mod clock;
 pub mod disk;
+pub mod hls;
 pub mod link;
 #[cfg(unix)]
 pub mod tee;
