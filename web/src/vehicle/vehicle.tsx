@@ -1,0 +1,3 @@
+import type { Component } from 'solid-js';
+const Screen: Component<{ device?: string }> = () => <main class="page"><h1>vehicle</h1></main>;
+export default Screen;
