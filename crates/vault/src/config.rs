@@ -6,6 +6,14 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use dashvault_srt::Passphrase;
 
+use crate::users::session::Lifetimes;
+
+mod network;
+
+pub use network::{Network, NetworkError};
+
+const DAY_S: u64 = 86_400;
+
 /// Everything that [`crate::Vault::start`] needs to know.
 #[derive(Clone)]
 pub struct VaultConfig {
@@ -25,6 +33,8 @@ pub struct VaultConfig {
     pub srt_latency: Duration,
     /// The bearer that may read every device's packs; `None`: there is none.
     pub admin_token: Option<String>,
+    /// Proxies whose word on a caller's address and TLS counts (default none).
+    pub trusted_proxies: Vec<Network>,
     /// What a peer may ask for at most.
     pub limits: Limits,
 }
@@ -56,6 +66,18 @@ pub struct Limits {
     pub reserve_bytes: u64,
     /// A plain publisher's pack is cut once it lasts this long (default 60 s).
     pub pack_duration: Duration,
+    /// How long a session lives without a request (default 12 h).
+    pub session_idle: Duration,
+    /// How long a session lives at all (default 30 days).
+    pub session_lifetime: Duration,
+    /// How long the audit log is kept (default 365 days).
+    pub audit_keep: Duration,
+}
+
+impl Limits {
+    pub(crate) const fn sessions(&self) -> Lifetimes {
+        Lifetimes { idle: self.session_idle, whole: self.session_lifetime }
+    }
 }
 
 impl VaultConfig {
@@ -71,6 +93,7 @@ impl VaultConfig {
             srt_allow_plaintext: false,
             srt_latency: Duration::from_secs(3),
             admin_token: None,
+            trusted_proxies: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -91,6 +114,9 @@ impl Default for Limits {
             store_threads: 2,
             reserve_bytes: 256 << 20,
             pack_duration: Duration::from_secs(60),
+            session_idle: Duration::from_secs(12 * 3600),
+            session_lifetime: Duration::from_secs(30 * DAY_S),
+            audit_keep: Duration::from_secs(365 * DAY_S),
         }
     }
 }
@@ -106,6 +132,7 @@ impl fmt::Debug for VaultConfig {
             .field("srt_allow_plaintext", &self.srt_allow_plaintext)
             .field("srt_latency", &self.srt_latency)
             .field("admin_token", &self.admin_token.is_some())
+            .field("trusted_proxies", &self.trusted_proxies)
             .field("limits", &self.limits)
             .finish()
     }

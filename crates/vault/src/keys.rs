@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dashvault_disk::{Disk, DiskError, OsDisk};
 use dashvault_media::SigningKey;
 
 const SEED_BYTES: usize = 32;
@@ -22,9 +21,6 @@ pub enum KeyError {
         /// Why.
         source: io::Error,
     },
-    /// Its name cannot be made durable.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
     /// The file is something else.
     #[error("{} is no vault key: it has not {SEED_BYTES} bytes; restore it from a backup", .0.display())]
     Length(PathBuf),
@@ -51,15 +47,21 @@ pub(crate) fn load_or_create(path: &Path) -> Result<SigningKey, KeyError> {
 fn create(path: &Path) -> Result<SigningKey, KeyError> {
     let mut seed = [0; SEED_BYTES];
     getrandom::fill(&mut seed).map_err(KeyError::Random)?;
-    let temporary = path.with_extension("key.tmp~");
-    let written = private_file(&temporary).and_then(|mut file| {
-        file.write_all(&seed)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    });
-    written.map_err(|source| KeyError::File { path: path.to_owned(), source })?;
-    OsDisk.sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+    write_private(path, &seed).map_err(|source| KeyError::File { path: path.to_owned(), source })?;
     Ok(SigningKey::from_seed(seed))
+}
+
+/// Writes a file that only its owner can read, and makes its name durable: it is there whole or not at all.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp~");
+    let temporary = PathBuf::from(name);
+    let mut file = private_file(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }
 
 fn private_file(path: &Path) -> io::Result<File> {

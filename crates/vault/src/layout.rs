@@ -41,6 +41,11 @@ impl Layout {
         self.root.join("vault.key")
     }
 
+    /// The code that makes the first administrator; gone once there is one.
+    pub(crate) fn setup_code(&self) -> PathBuf {
+        self.root.join("setup.code")
+    }
+
     pub(crate) fn index(&self) -> PathBuf {
         self.root.join("index.sqlite")
     }

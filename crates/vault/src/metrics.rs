@@ -26,6 +26,7 @@ pub(crate) struct Metrics {
     pub(crate) srt_lost_packets: Counter,
     pub(crate) http_connections: Gauge,
     pub(crate) objects_missing: Gauge,
+    pub(crate) audit_lost: Counter,
 }
 
 /// What came one way.
@@ -58,6 +59,7 @@ impl Metrics {
             srt_lost_packets: counter("dashvault_srt_lost_packets_total"),
             http_connections: gauge("dashvault_http_connections"),
             objects_missing: gauge("dashvault_objects_missing"),
+            audit_lost: counter("dashvault_audit_lost_total"),
             handle,
             recorder,
         }
@@ -118,6 +120,7 @@ fn describe(recorder: &PrometheusRecorder) {
         ("dashvault_announcements_total", "Announcements taken."),
         ("dashvault_srt_lost_packets_total", "SRT packets given up."),
         ("dashvault_refused_total", "What was refused, by protocol and reason."),
+        ("dashvault_audit_lost_total", "Lines of the audit log that could not be written."),
         ("dashvault_losses_total", "Losses noted, by cause."),
         ("dashvault_lost_ms_total", "Milliseconds of footage lost, by cause."),
     ] {

@@ -15,18 +15,25 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+mod audit;
 mod devices;
 mod losses;
 mod missing;
 mod packs;
 mod recordings;
 mod row;
+mod sessions;
+mod tokens;
+mod users;
 
-pub use devices::DeviceRow;
+pub use audit::{AuditFilter, AuditRow};
+pub use devices::{DeviceFilter, DeviceRow, ShownDevice};
 pub use losses::LossRow;
 pub(crate) use packs::sealer_name;
 pub use packs::{Committed, How, PackRow, SegmentRow, StoredPack};
 pub use recordings::RecordingKind;
+pub use tokens::TokenRow;
+pub use users::{UserChange, UserRow};
 
 const READERS: u32 = 4;
 const BUSY: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use dashvault_base::{ContentHash, DeviceId, WallMs};
 use dashvault_media::PublicKey;
 use dashvault_wire::LiveKey;
-use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{Index, IndexError, query, row::Columns};
 
@@ -49,7 +49,66 @@ impl DeviceRow {
     }
 }
 
+/// A device as it is shown, with what its recorder said last of itself.
+#[derive(Debug, Clone)]
+pub struct ShownDevice {
+    /// What is known of it.
+    pub row: DeviceRow,
+    /// Its recorder's last status, as JSON.
+    pub status: Option<String>,
+    /// When that was.
+    pub status_at: Option<WallMs>,
+}
+
+/// Which devices.
+#[derive(Debug, Clone, Default)]
+pub struct DeviceFilter {
+    /// This one only.
+    pub only: Option<DeviceId>,
+    /// Those whose id has this text in it, whatever its capitals.
+    pub search: String,
+    /// Those whose id comes after this one.
+    pub after: String,
+}
+
+impl ShownDevice {
+    fn read(row: &SqliteRow) -> Result<Self, IndexError> {
+        let columns = Columns(row);
+        let (status, status_at) = match row.try_column("status") {
+            Ok(_) => (columns.optional("status")?, columns.optional_number("status_at")?),
+            // An index in which no recorder tells its status yet.
+            Err(_) => (None, None),
+        };
+        Ok(Self { row: DeviceRow::read(row)?, status, status_at: status_at.map(WallMs) })
+    }
+}
+
 impl Index {
+    /// Devices by id, `limit` at most.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub async fn shown_devices(
+        &self,
+        filter: &DeviceFilter,
+        limit: u32,
+    ) -> Result<Vec<ShownDevice>, IndexError> {
+        let text = ["\\", "%", "_"].iter().fold(filter.search.to_ascii_lowercase(), |text, special| {
+            text.replace(special, &format!("\\{special}"))
+        });
+        let found = sqlx::query(
+            "SELECT * FROM devices
+             WHERE id > $1 AND LOWER(id) LIKE $2 ESCAPE '\\' AND ($3 IS NULL OR id = $3) ORDER BY id LIMIT $4",
+        )
+        .bind(&filter.after)
+        .bind(format!("%{text}%"))
+        .bind(filter.only.as_ref().map(DeviceId::as_str))
+        .bind(i64::from(limit))
+        .fetch_all(&self.read)
+        .await;
+        found.map_err(query("shown devices"))?.iter().map(ShownDevice::read).collect()
+    }
+
     /// Adds a device, or gives credentials to one that was anonymous; false when it exists already.
     ///
     /// # Errors

@@ -168,6 +168,13 @@ impl StoredPack {
 }
 
 impl PackRow {
+    /// The wall time that it covers.
+    #[must_use]
+    pub fn time(&self) -> (WallMs, WallMs) {
+        let duration_ms = i64::try_from(self.duration_90k / 90).unwrap_or(i64::MAX);
+        (self.start_wall, self.start_wall.plus_ms(duration_ms))
+    }
+
     fn read(row: &SqliteRow) -> Result<Self, IndexError> {
         let columns = Columns(row);
         let pack = PackId { recording: columns.parsed("recording")?, number: columns.unsigned("number")? };

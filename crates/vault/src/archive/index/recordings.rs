@@ -80,6 +80,30 @@ impl Index {
         found.map_err(query("cameras"))?.iter().map(|row| Columns(row).parsed("camera")).collect()
     }
 
+    /// The cameras of every device between two ids, both included.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub async fn cameras_between(
+        &self,
+        first: &DeviceId,
+        last: &DeviceId,
+    ) -> Result<Vec<(DeviceId, CameraName)>, IndexError> {
+        let found = sqlx::query(
+            "SELECT DISTINCT device, camera FROM recordings WHERE device >= $1 AND device <= $2
+             ORDER BY device, camera",
+        )
+        .bind(first.as_str())
+        .bind(last.as_str())
+        .fetch_all(&self.read)
+        .await;
+        let pair = |row| {
+            let columns = Columns(row);
+            Ok((columns.parsed("device")?, columns.parsed("camera")?))
+        };
+        found.map_err(query("cameras between"))?.iter().map(pair).collect()
+    }
+
     async fn recording_kind(
         &self,
         device: &DeviceId,

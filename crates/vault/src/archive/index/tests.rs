@@ -6,6 +6,8 @@ use dashvault_wire::{DeviceToken, LossNotice};
 
 use super::*;
 
+mod access;
+
 async fn index() -> (tempfile::TempDir, Index) {
     let scratch = tempfile::tempdir().unwrap();
     let index = Index::open(&scratch.path().join("index.sqlite")).await.unwrap();
