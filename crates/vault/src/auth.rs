@@ -41,44 +41,11 @@ pub(crate) struct Device {
     pub(crate) keys: DeviceKeys,
 }
 
-/// Who may read objects.
-#[derive(Debug, Clone)]
-pub(crate) enum Reader {
-    /// Whoever has the administrator's bearer.
-    Administrator,
-    /// Anybody, where that is allowed.
-    Anyone,
-    /// One device's own.
-    Device(DeviceId),
-}
-
 /// The device that an `Authorization: Bearer …` header names.
 pub(crate) async fn bearer(index: &Index, headers: &HeaderMap) -> Result<Device, AuthError> {
     let token = bearer_text(headers).ok_or(AuthError::Missing)?;
     let row = index.device_by_bearer(bearer_hash(token)).await?.ok_or(AuthError::Wrong)?;
     device(row)
-}
-
-/// Who may read, by the header: the administrator, a device, or anyone where that is allowed.
-pub(crate) async fn reader(
-    index: &Index,
-    headers: &HeaderMap,
-    admin: Option<&str>,
-    anyone: bool,
-) -> Result<Reader, AuthError> {
-    match bearer_text(headers) {
-        None if anyone => Ok(Reader::Anyone),
-        None => Err(AuthError::Missing),
-        // Hashing both sides first makes the comparison independent of where they differ.
-        Some(token) if admin.is_some_and(|admin| bearer_hash(admin) == bearer_hash(token)) => {
-            Ok(Reader::Administrator)
-        }
-        Some(_) => match bearer(index, headers).await {
-            Ok(device) => Ok(Reader::Device(device.id)),
-            Err(AuthError::Wrong) if anyone => Ok(Reader::Anyone),
-            Err(error) => Err(error),
-        },
-    }
 }
 
 /// Whether a publisher is who its stream id says.
@@ -118,7 +85,8 @@ fn device(row: DeviceRow) -> Result<Device, AuthError> {
     Ok(Device { id: row.id, keys: DeviceKeys { public_key, live_key } })
 }
 
-fn bearer_text(headers: &HeaderMap) -> Option<&str> {
+/// The bearer that a request carries.
+pub(crate) fn bearer_text(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())

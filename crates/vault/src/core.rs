@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -19,10 +19,14 @@ use crate::{
         index::{Index, IndexError, RecordingKind},
         objects::ObjectKey,
     },
+    audit::{AuditLog, Views},
+    http::access::Act,
     live_tap::LiveHub,
     metrics::Metrics,
+    publishing::Publishing,
     store::{ObjectReads, Store},
     uploads::UploadTable,
+    users::{guessing::Guessing, password::Hashing},
 };
 
 /// A device's `last_seen` is written at most this often.
@@ -46,6 +50,8 @@ pub(crate) struct Core {
     /// Cancelled when the vault stops.
     pub(crate) stopping: CancellationToken,
     pub(crate) memory: Memory,
+    /// What callers do is noted here; see `Core::audit`.
+    pub(crate) audit: AuditLog,
 }
 
 /// What a running vault remembers between requests; it begins empty.
@@ -56,6 +62,29 @@ pub(crate) struct Memory {
     /// When a device was told of its missing packs, and up to which.
     missing_told: Mutex<HashMap<DeviceId, (Instant, Option<ObjectKey>)>>,
     sessions: AtomicU64,
+    views: Mutex<Views>,
+    ports: OnceLock<(u16, u16)>,
+    pub(crate) publishing: Publishing,
+    pub(crate) guessing: Guessing,
+    pub(crate) hashing: Hashing,
+}
+
+impl Memory {
+    /// Notes at which ports HTTP and SRT listen.
+    pub(crate) fn listens_at(&self, http: u16, srt: u16) {
+        // The vault listens once.
+        let _ = self.ports.set((http, srt));
+    }
+
+    /// Where HTTP and SRT listen.
+    pub(crate) fn ports(&self) -> (u16, u16) {
+        self.ports.get().copied().unwrap_or_default()
+    }
+
+    /// Whether a view is worth a line of the audit log.
+    pub(crate) fn is_new_view(&self, now: Instant, who: &str, act: &Act) -> bool {
+        lock(&self.views).is_new(now, who, act.device.as_ref(), act.camera.as_ref())
+    }
 }
 
 /// A clock that can be shown in a `Debug` of its owner.

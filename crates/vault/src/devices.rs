@@ -64,14 +64,25 @@ pub enum DeviceError {
     Index(#[from] IndexError),
 }
 
+impl NewDevice {
+    /// The command that starts its recorder, for a vault that the vehicle reaches at these ports of `host`.
+    #[must_use]
+    pub fn command(&self, host: &str, http_port: u16, srt_port: u16) -> String {
+        format!(
+            "dashvault record --vault http://{host}:{http_port} --srt srt://{host}:{srt_port} --device {} --token {} \
+             --spool spool --camera front=test",
+            self.id,
+            self.token.reveal()
+        )
+    }
+}
+
 /// Adds a device to the vault in `data`, which is created where missing. Durable on return.
 ///
 /// # Errors
 /// [`DeviceError`]; nothing was added then.
 pub async fn add_device(data: &Path, name: &str) -> Result<NewDevice, DeviceError> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(DeviceError::Random)?;
-    restore_device(data, name, DeviceToken::from_random(secret)).await
+    restore_device(data, name, new_token()?).await
 }
 
 /// As [`add_device`], with the token that the device has already, and so with the same bearer and signing key: after
@@ -81,6 +92,16 @@ pub async fn add_device(data: &Path, name: &str) -> Result<NewDevice, DeviceErro
 /// [`DeviceError`]; nothing was added then.
 pub async fn restore_device(data: &Path, name: &str, token: DeviceToken) -> Result<NewDevice, DeviceError> {
     let id: DeviceId = name.parse()?;
+    Layout::new(data).create_root()?;
+    with_index(data, async |index| add_to(index, id, token).await).await
+}
+
+/// Adds a device with a new token to an open index. Durable on return.
+pub(crate) async fn add_new_to(index: &Index, id: DeviceId) -> Result<NewDevice, DeviceError> {
+    add_to(index, id, new_token()?).await
+}
+
+async fn add_to(index: &Index, id: DeviceId, token: DeviceToken) -> Result<NewDevice, DeviceError> {
     let public_key = SigningKey::from_seed(token.signing_seed()).public_key();
     let row = DeviceRow {
         id: id.clone(),
@@ -91,13 +112,17 @@ pub async fn restore_device(data: &Path, name: &str, token: DeviceToken) -> Resu
         revoked: None,
         last_seen: None,
     };
-    Layout::new(data).create_root()?;
-    let added = with_index(data, async |index| index.add_device(&row).await).await?;
-    if added {
+    if index.add_device(&row).await? {
         Ok(NewDevice { id, token, fingerprint: public_key.fingerprint() })
     } else {
         Err(DeviceError::Exists(id))
     }
+}
+
+fn new_token() -> Result<DeviceToken, DeviceError> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(DeviceError::Random)?;
+    Ok(DeviceToken::from_random(secret))
 }
 
 /// The devices of the vault in `data`, by name; none where there is no vault yet.
@@ -108,7 +133,7 @@ pub async fn list_devices(data: &Path) -> Result<Vec<DeviceInfo>, DeviceError> {
     if !OsDisk.exists(&Layout::new(data).index())? {
         return Ok(Vec::new());
     }
-    let rows = with_index(data, async |index| index.devices().await).await?;
+    let rows = with_index(data, async |index| Ok(index.devices().await?)).await?;
     let info = |row: DeviceRow| DeviceInfo {
         id: row.id,
         fingerprint: row.public_key.map(|key| key.fingerprint()),
@@ -127,18 +152,23 @@ pub async fn revoke_device(data: &Path, id: &DeviceId) -> Result<(), DeviceError
     if !OsDisk.exists(&Layout::new(data).index())? {
         return Err(DeviceError::Unknown(id.clone()));
     }
-    let known = with_index(data, async |index| index.revoke_device(id, SystemClock.wall()).await).await?;
+    with_index(data, async |index| revoke_in(index, id).await).await
+}
+
+/// Revokes a device in an open index. Durable on return; a running vault heeds it within a second.
+pub(crate) async fn revoke_in(index: &Index, id: &DeviceId) -> Result<(), DeviceError> {
+    let known = index.revoke_device(id, SystemClock.wall()).await?;
     if known { Ok(()) } else { Err(DeviceError::Unknown(id.clone())) }
 }
 
 async fn with_index<T>(
     data: &Path,
-    ask: impl AsyncFnOnce(&Index) -> Result<T, IndexError>,
+    ask: impl AsyncFnOnce(&Index) -> Result<T, DeviceError>,
 ) -> Result<T, DeviceError> {
     let index = Index::open(&Layout::new(data).index()).await?;
     let answer = ask(&index).await;
     index.close().await;
-    Ok(answer?)
+    answer
 }
 
 #[cfg(test)]

@@ -5,47 +5,60 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
-use dashvault_wire::paths;
+use axum::{Extension, Router};
 use utoipa_axum::router::OpenApiRouter;
 
+use self::describe::Description;
 use crate::core::Core;
 
 pub(crate) mod access;
 mod announce;
+mod audit_log;
 mod body;
 mod dashboard;
+mod describe;
+mod devices;
+mod finish;
 mod health;
+mod json;
 mod objects;
 mod packs;
+mod page;
 mod problem;
 mod range;
 pub(crate) mod server;
+mod session;
+mod setup;
+mod time;
+mod tokens;
 mod uploads;
+mod users;
+
+/// Every endpoint with its description. A part brings its own.
+fn endpoints() -> OpenApiRouter<Arc<Core>> {
+    OpenApiRouter::new()
+        .merge(announce::routes())
+        .merge(audit_log::routes())
+        .merge(describe::routes())
+        .merge(devices::routes())
+        .merge(health::routes())
+        .merge(objects::routes())
+        .merge(packs::routes())
+        .merge(session::routes())
+        .merge(setup::routes())
+        .merge(tokens::routes())
+        .merge(uploads::routes())
+        .merge(users::routes())
+}
 
 /// All routes.
 fn router(core: Arc<Core>) -> Router {
-    let upload = format!("{}/{{id}}", paths::UPLOADS);
-    let (described, _description) =
-        OpenApiRouter::new().merge(packs::routes()).merge(objects::routes()).split_for_parts();
+    let (described, description) = endpoints().split_for_parts();
     described
-        .route(paths::ANNOUNCE, post(announce::announce))
-        .route(paths::UPLOADS, post(uploads::create).options(uploads::options))
-        .route(
-            &upload,
-            get(uploads::not_readable)
-                .head(uploads::head)
-                .patch(uploads::patch)
-                .delete(uploads::delete)
-                .options(uploads::options),
-        )
-        .route(paths::HEALTH, get(health::health))
-        .route(paths::METRICS, get(health::metrics))
         .fallback(dashboard::fallback)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(axum::middleware::map_response(problem::in_place_of_text))
+        .layer(axum::middleware::from_fn(finish::finish))
+        .layer(Extension(Description::of(&description)))
         .with_state(core)
 }

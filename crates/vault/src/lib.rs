@@ -8,6 +8,7 @@
 
 pub mod archive;
 mod assembler;
+mod audit;
 mod auth;
 mod catalog;
 mod config;
@@ -20,12 +21,14 @@ mod layout;
 mod live_tap;
 mod metrics;
 mod plain;
+mod publishing;
 mod store;
 mod uploads;
+pub mod users;
 mod vault;
 
 pub use catalog::{CatalogError, IndexedObject, ObjectInfo, list_objects};
-pub use config::{Limits, VaultConfig};
+pub use config::{Limits, Network, NetworkError, VaultConfig};
 pub use keys::KeyError;
 pub use live_tap::{LiveEvent, LiveHub, LiveTap};
 pub use vault::{RunningVault, StartError, Vault};

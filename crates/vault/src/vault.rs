@@ -10,7 +10,10 @@ use dashvault_disk::{Disk, DiskError, DiskLock, OsDisk};
 use dashvault_media::{PackLimits, SigningKey};
 use dashvault_srt::{Listener, ListenerConfig};
 use tokio::{net::TcpListener, runtime::Handle, task::JoinSet};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::AbortOnDropHandle,
+};
 
 use crate::{
     VaultConfig,
@@ -20,6 +23,7 @@ use crate::{
         reconcile::{ReconcileError, Reconciled, reconcile},
     },
     assembler::finish::Archive,
+    audit::{AuditLog, AuditWriter, Keep},
     core::{Core, Gates, Memory},
     http, ingest,
     keys::{self, KeyError},
@@ -29,6 +33,7 @@ use crate::{
     plain,
     store::{BlockingIndex, ObjectReads, ShardContext, Store, TICK},
     uploads::UploadTable,
+    users::setup::{self, SetupError},
 };
 
 /// A running vault heeds a revocation within this time.
@@ -48,8 +53,10 @@ pub struct RunningVault {
     srt: SocketAddr,
     core: Arc<Core>,
     tasks: JoinSet<()>,
+    audit: Auditing,
     readers: Vec<JoinHandle<()>>,
     lock: DiskLock,
+    setup_code: Option<String>,
     /// Tells connections and sessions to end when the vault is dropped.
     _stop_on_drop: DropGuard,
 }
@@ -79,6 +86,9 @@ pub enum StartError {
     /// The vault's own key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The code for the first administrator cannot be kept.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// What an earlier run left cannot be put in order.
     #[error("what an earlier run left cannot be put in order")]
     Recovery(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -111,6 +121,8 @@ impl Vault {
         let (reads, readers) = ObjectReads::start(&objects).map_err(StartError::Threads)?;
         let clock = Arc::new(SystemClock);
         let (gates, stopping, memory) = (Gates::default(), CancellationToken::new(), Memory::default());
+        let keep = Keep { audit: config.limits.audit_keep, sessions: config.limits.sessions() };
+        let (audit, writer) = AuditLog::new(index.clone(), metrics.clone(), keep);
         let core = Arc::new(Core {
             config,
             clock,
@@ -124,11 +136,18 @@ impl Vault {
             gates,
             stopping,
             memory,
+            audit,
         });
-        match listen(&core).await {
-            Ok((http, srt, tasks)) => {
+        let ready = match first_run(&core, &layout).await {
+            Ok(code) => listen(&core).await.map(|listening| (listening, code)),
+            Err(error) => Err(error),
+        };
+        match ready {
+            Ok(((http, srt, tasks), setup_code)) => {
                 let _stop_on_drop = core.stopping.clone().drop_guard();
-                Ok(RunningVault { http, srt, core, tasks, readers, lock, _stop_on_drop })
+                let audit = Auditing::start(writer);
+                tell_setup(http, setup_code.as_deref());
+                Ok(RunningVault { http, srt, core, tasks, audit, readers, lock, setup_code, _stop_on_drop })
             }
             Err(error) => {
                 core.store.stop(false).await;
@@ -151,6 +170,12 @@ impl RunningVault {
         self.srt
     }
 
+    /// The code that makes the first administrator; `None` where there was one at the start.
+    #[must_use]
+    pub fn setup_code(&self) -> Option<&str> {
+        self.setup_code.as_deref()
+    }
+
     /// Where live views can listen to what comes in.
     #[must_use]
     pub fn live(&self) -> &LiveHub {
@@ -166,6 +191,8 @@ impl RunningVault {
         } else {
             self.tasks.shutdown().await;
         }
+        // After the last request, so that all of them are in the audit log.
+        self.audit.stop(graceful).await;
         self.core.store.stop(graceful).await;
         self.core.index.close().await;
         let Self { core, readers, lock, .. } = self;
@@ -178,6 +205,53 @@ impl RunningVault {
         let _ = ended.await;
         tracing::info!(graceful, "vault has stopped");
     }
+}
+
+/// The task that writes the audit log. It outlives the requests that it writes of.
+#[derive(Debug)]
+struct Auditing {
+    stopping: CancellationToken,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Auditing {
+    fn start(writer: AuditWriter) -> Self {
+        let stopping = CancellationToken::new();
+        let task = AbortOnDropHandle::new(tokio::spawn(writer.run(stopping.clone())));
+        Self { stopping, task }
+    }
+
+    async fn stop(self, graceful: bool) {
+        if graceful {
+            self.stopping.cancel();
+        } else {
+            self.task.abort();
+        }
+        let _ = self.task.await;
+    }
+}
+
+/// The setup code where there are no users yet; otherwise the file of an old one is removed.
+async fn first_run(core: &Core, layout: &Layout) -> Result<Option<String>, StartError> {
+    let path = layout.setup_code();
+    if core.index.has_users().await? {
+        blocking(move || Ok(setup::forget(&path)?)).await.map(|()| None)
+    } else {
+        blocking(move || Ok(Some(setup::load_or_create(&path)?.reveal()))).await
+    }
+}
+
+/// The one time that a secret is logged: whoever reads the vault's log runs it.
+fn tell_setup(http: SocketAddr, code: Option<&str>) {
+    let Some(code) = code else { return };
+    let host = if http.ip().is_unspecified() { "localhost".to_owned() } else { http.ip().to_string() };
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let url = format!("http://{host}:{}/", http.port());
+    tracing::warn!(
+        url,
+        code,
+        "there are no users yet: open this address and give the code to make the first administrator"
+    );
 }
 
 /// Runs blocking work of the start or the end, when nothing else waits for the threads it takes.
@@ -279,13 +353,21 @@ async fn listen(core: &Arc<Core>) -> Result<(SocketAddr, SocketAddr, JoinSet<()>
     });
     let srt = srt.await.map_err(unbound("SRT", config.srt))?;
     let srt_addr = srt.local_addr();
+    core.memory.listens_at(http_addr.port(), srt_addr.port());
     let mut tasks = JoinSet::new();
     tasks.spawn(http::server::serve(core.clone(), http));
     tasks.spawn(ingest::run(core.clone(), srt));
     tasks.spawn(housekeeping(core.clone()));
     tasks.spawn(heed_revocations(core.clone()));
+    tasks.spawn(prepare_hashing(core.clone()));
     tracing::info!(%http_addr, %srt_addr, data = %config.data.display(), "vault serves");
     Ok((http_addr, srt_addr, tasks))
+}
+
+async fn prepare_hashing(core: Arc<Core>) {
+    if let Err(error) = core.memory.hashing.prepare().await {
+        tracing::error!(error = &error as &dyn std::error::Error, "passwords cannot be hashed");
+    }
 }
 
 async fn housekeeping(core: Arc<Core>) {

@@ -2,32 +2,46 @@
 
 use std::sync::Arc;
 
-use axum::{Json, body::Body, extract::State, http::HeaderMap};
+use axum::{Json, body::Body, extract::State};
 use dashvault_wire::{
     AnnounceReply, AnnounceRequest, LossNotice, MissingPack, PackAnnounce, PackReply, PackStatus,
     announce::MAX_BODY_BYTES, paths::PROTOCOL,
 };
 
-use super::{body, problem::Refusal};
-use crate::{
-    archive::index::RecordingKind,
-    auth::{self, Device},
-    core::Core,
-};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{access::Publisher, body, problem::Refusal};
+use crate::{archive::index::RecordingKind, auth::Device, core::Core};
 
 /// Missing packs that one reply names.
 const MISSING_AT_ONCE: u32 = 64;
 
+pub(super) fn routes() -> OpenApiRouter<Arc<Core>> {
+    OpenApiRouter::new().routes(routes!(announce))
+}
+
+/// What a recorder has; the answer says what the vault lacks of it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/announce",
+    tag = "recorder",
+    request_body(content = Object, description = "See `docs/design/reconciliation.md`"),
+    responses(
+        (status = 200, description = "Receipts and wants", body = Object),
+        (status = 413, description = "It is too long"),
+    ),
+    extensions(("x-role" = json!("device"))),
+)]
 pub(super) async fn announce(
     State(core): State<Arc<Core>>,
-    headers: HeaderMap,
+    publisher: Publisher,
     body: Body,
 ) -> Result<Json<AnnounceReply>, Refusal> {
     let refused = |refusal: Refusal| {
         core.metrics.refused("announce", refusal.code);
         refusal
     };
-    let device = auth::bearer(&core.index, &headers).await.map_err(|error| refused(error.into()))?;
+    let device = publisher.device().map_err(refused)?;
     let bytes = body::collect(body, MAX_BODY_BYTES, core.config.limits.body_timeout).await;
     let request = bytes.and_then(|bytes| parse(&bytes));
     let request = request.map_err(|refusal| {

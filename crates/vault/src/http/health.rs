@@ -4,13 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State, http::header, response::IntoResponse};
 use serde::Serialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::problem::Refusal;
 use crate::core::Core;
 
+pub(super) fn routes() -> OpenApiRouter<Arc<Core>> {
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(metrics))
+}
+
 const PATIENCE: Duration = Duration::from_secs(5);
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Health {
     status: &'static str,
     version: &'static str,
@@ -18,7 +23,14 @@ pub(super) struct Health {
     free_bytes: Option<u64>,
 }
 
-/// Alive: the index answers, the store threads answer, the disk can be asked and has room.
+/// Whether it is alive: index and store threads answer, the disk can be asked and has room.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "operation",
+    responses((status = 200, body = Health), (status = 503, description = "A part does not answer, or the disk is almost full")),
+    extensions(("x-role" = json!("none"))),
+)]
 pub(super) async fn health(State(core): State<Arc<Core>>) -> Result<Json<Health>, Refusal> {
     let checked = async {
         core.index.ping().await?;
@@ -36,6 +48,14 @@ pub(super) async fn health(State(core): State<Arc<Core>>) -> Result<Json<Health>
     Ok(Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION"), free_bytes }))
 }
 
+/// What it counts, as Prometheus reads it.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operation",
+    responses((status = 200, description = "Prometheus text", body = String, content_type = "text/plain")),
+    extensions(("x-role" = json!("none"))),
+)]
 pub(super) async fn metrics(State(core): State<Arc<Core>>) -> impl IntoResponse {
     // The index knows it for every process that marks; where it cannot answer, the last number stands.
     match core.index.count_missing().await {

@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use dashvault_base::{CameraName, DeviceId, PackId, RecordingId};
+use dashvault_base::{CameraName, DeviceId, PackId, RecordingId, WallMs};
 use dashvault_wire::ByteRange;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::mpsc;
@@ -68,7 +68,7 @@ pub(super) async fn object(
     let key = parse_key(&device, &camera, &recording, &file).ok_or_else(|| Refusal::not_found("object"))?;
     caller.device(&device)?;
     let pack = key.clone();
-    let object = open(&core, key).await?;
+    let (object, time) = open(&core, key).await?;
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let len = object.len();
     let whole = ByteRange::new(0, len);
@@ -77,8 +77,10 @@ pub(super) async fn object(
         Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
         Asked::Unsatisfiable => return Err(unsatisfiable(len)),
     };
-    if status == StatusCode::OK && method != Method::HEAD {
-        core.audit(&caller, Act { detail: file, ..Act::on("download", &pack.device, &pack.camera) });
+    if method != Method::HEAD {
+        // Players ask for ranges.
+        let action = if status == StatusCode::OK { "download" } else { "view" };
+        core.audit(&caller, Act { detail: file, range: time, ..Act::on(action, &pack.device, &pack.camera) });
     }
     let body = match method {
         Method::HEAD => Body::empty(),
@@ -98,8 +100,12 @@ pub(super) async fn object(
     Ok(response)
 }
 
-/// Opens an object, unless the index takes it for missing. One that turns out to be gone is marked.
-async fn open(core: &Core, key: ObjectKey) -> Result<Arc<dyn ObjectReader>, Refusal> {
+/// Opens an object and says which time it has, unless the index takes it for missing. One that turns out to be gone is
+/// marked.
+async fn open(
+    core: &Core,
+    key: ObjectKey,
+) -> Result<(Arc<dyn ObjectReader>, Option<(WallMs, WallMs)>), Refusal> {
     let row = core.index.pack(&key).await?;
     if row.as_ref().is_some_and(|row| row.missing_since.is_some()) {
         return Err(Refusal::missing_object());
@@ -111,7 +117,7 @@ async fn open(core: &Core, key: ObjectKey) -> Result<Arc<dyn ObjectReader>, Refu
             }
             Err(Refusal::missing_object())
         }
-        opened => Ok(opened?),
+        opened => Ok((opened?, row.map(|row| row.time()))),
     }
 }
 

@@ -7,27 +7,17 @@ use axum::{
     extract::{Path, Query, State},
 };
 use dashvault_base::{CameraName, ContentHash, PackId, RecordingId, WallMs};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{access::Viewer, problem::Refusal};
+use super::{access::Viewer, page::Page, problem::Refusal};
 use crate::{
     archive::index::{LossRow, PackRow, sealer_name},
     core::Core,
 };
 
-const DEFAULT_LIMIT: u32 = 1000;
-const MAX_LIMIT: u32 = 10_000;
-
 pub(super) fn routes() -> OpenApiRouter<Arc<Core>> {
     OpenApiRouter::new().routes(routes!(packs)).routes(routes!(cameras)).routes(routes!(losses))
-}
-
-/// Which part of a list.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-pub(super) struct Page {
-    after: Option<String>,
-    limit: Option<u32>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -35,8 +25,7 @@ pub(super) struct Packs {
     packs: Vec<Pack>,
     /// What to give as `after` for the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    next: Option<PackId>,
+    next: Option<String>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -91,12 +80,10 @@ pub(super) async fn packs(
     Viewer(caller): Viewer,
 ) -> Result<Json<Packs>, Refusal> {
     let (device, camera) = caller.camera(&device, &camera)?;
-    let after = page.after.map(|text| text.parse::<PackId>()).transpose();
+    let after = page.after.as_ref().map(|text| text.parse::<PackId>()).transpose();
     let after = after.map_err(|error| Refusal::malformed(error.to_string()))?;
-    let limit = page.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
-    let rows = core.index.packs_of_camera(&device, &camera, after, limit).await?;
-    let full = u32::try_from(rows.len()).is_ok_and(|count| count == limit);
-    let next = rows.last().filter(|_| full).map(|row| row.key.pack);
+    let rows = core.index.packs_of_camera(&device, &camera, after, page.fetch()).await?;
+    let (rows, next) = page.cut(rows, |row| row.key.pack.to_string());
     Ok(Json(Packs { packs: rows.into_iter().map(Pack::from).collect(), next }))
 }
 

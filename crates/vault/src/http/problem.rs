@@ -1,5 +1,7 @@
 //! The one place where errors become HTTP: status, stable code, title.
 
+use std::time::Duration;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -10,8 +12,10 @@ use crate::{
     archive::{index::IndexError, objects::ObjectError},
     assembler::camera::CameraError,
     auth::AuthError,
+    devices::DeviceError,
     store::{ReadError, StoreError},
     uploads::TooManyUploads,
+    users::{PasswordError, UserError, UserNameError, password::HashingError},
 };
 
 /// The longest text of the framework that is passed on.
@@ -77,7 +81,20 @@ impl Refusal {
         Self::new(410, "missing", "object is missing", detail)
     }
 
-    fn internal(error: &dyn std::error::Error) -> Self {
+    /// One attempt too many; the header says how long to wait.
+    pub(crate) fn too_often(wait: Duration, why: &str) -> Self {
+        let seconds = wait.as_secs().saturating_add(1);
+        let detail = format!("{why}; try again in {seconds} s");
+        Self::new(429, "too-often", "too many attempts", detail).with(header::RETRY_AFTER, seconds.into())
+    }
+
+    /// Whether it says that the caller is nobody, and not that something failed.
+    pub(crate) fn is_denial(&self) -> bool {
+        self.status.is_client_error()
+    }
+
+    /// What the vault's log explains.
+    pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         let causes = std::iter::successors(Some(error), |error| error.source());
         let text: Vec<String> = causes.map(ToString::to_string).collect();
         tracing::error!(error = text.join(": "), "request failed");
@@ -137,8 +154,8 @@ impl From<AuthError> for Refusal {
         };
         let detail = error.to_string();
         match error {
-            AuthError::Missing => unauthorized("the request has no `Authorization: Bearer …`"),
-            AuthError::Wrong => unauthorized("no device of this vault has this bearer"),
+            AuthError::Missing => unauthorized("sign in, or send `Authorization: Bearer …`"),
+            AuthError::Wrong => unauthorized("this bearer is nobody's, or has ended"),
             AuthError::Revoked(id) => {
                 let detail = format!("it is {id}; add another one and give its token to the vehicle");
                 Self::new(403, "revoked", "device is revoked", detail)
@@ -177,6 +194,56 @@ impl From<TooManyUploads> for Refusal {
 impl From<IndexError> for Refusal {
     fn from(error: IndexError) -> Self {
         Self::internal(&error)
+    }
+}
+
+impl From<UserNameError> for Refusal {
+    fn from(error: UserNameError) -> Self {
+        Self::new(422, "user-name", "name is not taken", error.to_string())
+    }
+}
+
+impl From<PasswordError> for Refusal {
+    fn from(error: PasswordError) -> Self {
+        Self::new(422, "password", "password is not taken", error.to_string())
+    }
+}
+
+impl From<HashingError> for Refusal {
+    fn from(error: HashingError) -> Self {
+        match error {
+            HashingError::Busy => Self::new(503, "busy", "the vault is busy", error.to_string()),
+            HashingError::Failed(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<UserError> for Refusal {
+    fn from(error: UserError) -> Self {
+        let detail = error.to_string();
+        match error {
+            UserError::Name(error) => error.into(),
+            UserError::Password(error) => error.into(),
+            UserError::Hashing(error) => error.into(),
+            UserError::Index(error) => error.into(),
+            UserError::Exists(_) => Self::new(409, "user-exists", "name is taken", detail),
+            UserError::Unknown(_) => Self::not_found("user"),
+            UserError::LastAdmin(_) => Self::new(409, "last-admin", "nobody could manage the vault", detail),
+            UserError::Disk(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<DeviceError> for Refusal {
+    fn from(error: DeviceError) -> Self {
+        let detail = error.to_string();
+        match error {
+            DeviceError::Name(_) => Self::new(422, "device-name", "name is not taken", detail),
+            DeviceError::Exists(_) => Self::new(409, "device-exists", "name is taken", detail),
+            DeviceError::Unknown(_) => Self::not_found("device"),
+            DeviceError::Index(error) => error.into(),
+            error => Self::internal(&error),
+        }
     }
 }
 

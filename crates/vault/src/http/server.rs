@@ -5,7 +5,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hyper::server::conn::http1;
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -16,7 +21,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::router;
+use super::{access::client::Peer, router};
 use crate::core::Core;
 
 /// Large reads make large pieces for the disk.
@@ -36,8 +41,13 @@ pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener) {
         .header_read_timeout(core.config.limits.header_timeout)
         .max_buf_size(BUFFER_BYTES)
         .max_headers(MAX_HEADERS);
-    while let Some((stream, permit)) = next(&core, &listener, &room).await {
-        let connection = builder.serve_connection(TokioIo::new(stream), service.clone());
+    while let Some((stream, peer, permit)) = next(&core, &listener, &room).await {
+        let service = service.clone();
+        let with_peer = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            service.call(request)
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), with_peer);
         let core = core.clone();
         connections.spawn(async move {
             core.metrics.http_connections.increment(1);
@@ -66,14 +76,14 @@ async fn next(
     core: &Core,
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, Peer, tokio::sync::OwnedSemaphorePermit)> {
     let accept = async {
         let permit = room.clone().acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     let _ = stream.set_nodelay(true);
-                    return Some((stream, permit));
+                    return Some((stream, Peer(peer), permit));
                 }
                 // Out of descriptors, or the peer is gone already: others may still come.
                 Err(error) => {

@@ -16,9 +16,11 @@ use axum::{
 };
 use dashvault_wire::{paths, upload::PackTarget};
 
-use super::problem::Refusal;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{access::Publisher, problem::Refusal};
 use crate::{
-    auth::{self, Device},
+    auth::Device,
     core::Core,
     store::StoreError,
     uploads::{Upload, UploadTarget},
@@ -37,6 +39,18 @@ use receive::{Received, Receiver};
 /// The longest upload taken: more than any pack has.
 const MAX_LENGTH: u64 = 64 << 30;
 
+pub(super) fn routes() -> OpenApiRouter<Arc<Core>> {
+    OpenApiRouter::new().routes(routes!(create, options)).routes(routes!(head, patch, delete, options_of_one))
+}
+
+/// What of tus 1.0 is spoken here.
+#[utoipa::path(
+    options,
+    path = "/api/v1/uploads",
+    tag = "recorder",
+    responses((status = 204, description = "See its headers")),
+    extensions(("x-role" = json!("none"))),
+)]
 pub(super) async fn options() -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let answer = response.headers_mut();
@@ -48,46 +62,118 @@ pub(super) async fn options() -> Response {
     response
 }
 
-pub(super) async fn not_readable() -> Refusal {
-    Refusal::new(405, "method-not-allowed", "method is not allowed here", "read the stored pack instead")
+/// What of tus 1.0 is spoken here.
+#[utoipa::path(
+    options,
+    path = "/api/v1/uploads/{id}",
+    tag = "recorder",
+    params(("id" = String, Path, description = "Upload id, the end of its `Location`")),
+    responses((status = 204, description = "See its headers")),
+    extensions(("x-role" = json!("none"))),
+)]
+pub(super) async fn options_of_one() -> Response {
+    options().await
 }
 
+/// Begins an upload of a part of an announced pack (tus 1.0), perhaps with its first bytes.
+#[utoipa::path(
+    post,
+    path = "/api/v1/uploads",
+    tag = "recorder",
+    params(
+        ("Tus-Resumable" = String, Header, description = "`1.0.0`"),
+        ("Upload-Length" = u64, Header, description = "How many bytes will come"),
+        ("Upload-Metadata" = String, Header, description = "`camera`, `pack`, `start`, each in base64"),
+    ),
+    responses(
+        (status = 201, description = "Begun; `Location` says where it goes on"),
+        (status = 413, description = "It is too long"),
+        (status = 507, description = "The disk is full"),
+    ),
+    extensions(("x-role" = json!("device"))),
+)]
 pub(super) async fn create(
     State(core): State<Arc<Core>>,
+    publisher: Publisher,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    answer(&core, create_upload(&core, &headers, body).await)
+    answer(&core, create_upload(&core, publisher, &headers, body).await)
 }
 
+/// How far an upload is.
+#[utoipa::path(
+    head,
+    path = "/api/v1/uploads/{id}",
+    tag = "recorder",
+    params(("id" = String, Path, description = "Upload id, the end of its `Location`"), ("Tus-Resumable" = String, Header, description = "`1.0.0`")),
+    responses((status = 200, description = "`Upload-Offset` says it"), (status = 404, description = "No such upload")),
+    extensions(("x-role" = json!("device"))),
+)]
 pub(super) async fn head(
     State(core): State<Arc<Core>>,
     Path(id): Path<String>,
+    publisher: Publisher,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    answer(&core, head_upload(&core, &id, &headers).await)
+    answer(&core, head_upload(&core, publisher, &id, &headers).await)
 }
 
+/// More bytes of an upload.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/uploads/{id}",
+    tag = "recorder",
+    params(
+        ("id" = String, Path, description = "Upload id, the end of its `Location`"),
+        ("Tus-Resumable" = String, Header, description = "`1.0.0`"),
+        ("Upload-Offset" = u64, Header, description = "Where they begin"),
+        ("Upload-Checksum" = Option<String>, Header, description = "`sha1 …` of this body, in base64"),
+    ),
+    responses(
+        (status = 204, description = "Taken; `Upload-Offset` says how far it is"),
+        (status = 404, description = "No such upload"),
+        (status = 409, description = "They begin somewhere else"),
+        (status = 460, description = "The checksum is wrong"),
+    ),
+    extensions(("x-role" = json!("device"))),
+)]
 pub(super) async fn patch(
     State(core): State<Arc<Core>>,
     Path(id): Path<String>,
+    publisher: Publisher,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    answer(&core, patch_upload(&core, &id, &headers, body).await)
+    answer(&core, patch_upload(&core, publisher, &id, &headers, body).await)
 }
 
+/// Ends an upload; what came of it is kept where it belongs to a pack.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/uploads/{id}",
+    tag = "recorder",
+    params(("id" = String, Path, description = "Upload id, the end of its `Location`"), ("Tus-Resumable" = String, Header, description = "`1.0.0`")),
+    responses((status = 204, description = "Ended"), (status = 404, description = "No such upload")),
+    extensions(("x-role" = json!("device"))),
+)]
 pub(super) async fn delete(
     State(core): State<Arc<Core>>,
     Path(id): Path<String>,
+    publisher: Publisher,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    answer(&core, delete_upload(&core, &id, &headers).await)
+    answer(&core, delete_upload(&core, publisher, &id, &headers).await)
 }
 
-async fn create_upload(core: &Arc<Core>, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
+async fn create_upload(
+    core: &Arc<Core>,
+    publisher: Publisher,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let device = publisher.device()?;
     headers::check_version(headers)?;
-    let device = auth::bearer(&core.index, headers).await?;
     let length = headers::number(headers, &UPLOAD_LENGTH)?.ok_or_else(|| {
         Refusal::malformed("Upload-Length is missing; it must be known when an upload begins")
     })?;
@@ -114,9 +200,15 @@ async fn create_upload(core: &Arc<Core>, headers: &HeaderMap, body: Body) -> Res
     Ok(response)
 }
 
-async fn head_upload(core: &Core, id: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
+async fn head_upload(
+    core: &Core,
+    publisher: Publisher,
+    id: &str,
+    headers: &HeaderMap,
+) -> Result<Response, Refusal> {
+    let device = publisher.device()?;
     headers::check_version(headers)?;
-    let (_, upload) = find(core, id, headers).await?;
+    let upload = find(core, &device, id)?;
     let turn = upload.take_turn().await.ok_or_else(Refusal::taken_over)?;
     let mut response = describe(core, &upload, StatusCode::OK);
     drop(turn);
@@ -133,10 +225,12 @@ async fn head_upload(core: &Core, id: &str, headers: &HeaderMap) -> Result<Respo
 
 async fn patch_upload(
     core: &Arc<Core>,
+    publisher: Publisher,
     id: &str,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
+    let device = publisher.device()?;
     headers::check_version(headers)?;
     if headers::content_type(headers) != Some(OFFSET_TYPE) {
         let detail = format!("Content-Type must be {OFFSET_TYPE}");
@@ -144,14 +238,20 @@ async fn patch_upload(
     }
     let offset = headers::number(headers, &UPLOAD_OFFSET)?
         .ok_or_else(|| Refusal::malformed("Upload-Offset is missing"))?;
-    let (device, upload) = find(core, id, headers).await?;
+    let upload = find(core, &device, id)?;
     receive_body(core, &device, &upload, offset, headers, body).await?;
     Ok(describe(core, &upload, StatusCode::NO_CONTENT))
 }
 
-async fn delete_upload(core: &Core, id: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
+async fn delete_upload(
+    core: &Core,
+    publisher: Publisher,
+    id: &str,
+    headers: &HeaderMap,
+) -> Result<Response, Refusal> {
+    let device = publisher.device()?;
     headers::check_version(headers)?;
-    let (_, upload) = find(core, id, headers).await?;
+    let upload = find(core, &device, id)?;
     let _turn = upload.take_turn().await.ok_or_else(Refusal::taken_over)?;
     core.uploads.remove(id);
     core.store.end_upload(upload).await?;
@@ -199,10 +299,8 @@ fn past_length(upload: &Upload) -> Refusal {
     Refusal::new(413, "past-length", "upload is longer than it said", detail)
 }
 
-async fn find(core: &Core, id: &str, headers: &HeaderMap) -> Result<(Device, Arc<Upload>), Refusal> {
-    let device = auth::bearer(&core.index, headers).await?;
-    let upload = core.uploads.find(id, &device.id).ok_or_else(|| Refusal::not_found("upload"))?;
-    Ok((device, upload))
+fn find(core: &Core, device: &Device, id: &str) -> Result<Arc<Upload>, Refusal> {
+    core.uploads.find(id, &device.id).ok_or_else(|| Refusal::not_found("upload"))
 }
 
 async fn check_room(core: &Core) -> Result<(), Refusal> {

@@ -42,6 +42,7 @@ enum Next {
 /// Feeds the store until the publisher is gone. Everything delivered before the end is handed over.
 pub(super) async fn run(core: &Core, feeder: &Arc<Feeder>, mut connection: Connection) -> End {
     let session = &feeder.session;
+    let _live = core.memory.publishing.begin(&session.track.device, &session.track.camera);
     let mut queued = None;
     let end = loop {
         let next = tokio::select! {
