@@ -21,7 +21,7 @@ use crate::{
     run, verify,
 };
 #[cfg(feature = "vault")]
-use crate::{device, serve};
+use crate::{device, serve, user};
 #[cfg(feature = "recorder")]
 use crate::{drain, record, status};
 
@@ -48,6 +48,8 @@ enum Command {
     Serve(serve::ServeArgs),
     #[cfg(feature = "vault")]
     Device(device::DeviceArgs),
+    #[cfg(feature = "vault")]
+    User(user::UserArgs),
     #[cfg(feature = "recorder")]
     Record(Box<record::RecordArgs>),
     #[cfg(feature = "recorder")]
@@ -69,6 +71,8 @@ impl Command {
             Self::Serve(args) => serve::run(args),
             #[cfg(feature = "vault")]
             Self::Device(args) => device::run(args),
+            #[cfg(feature = "vault")]
+            Self::User(args) => user::run(args),
             #[cfg(feature = "recorder")]
             Self::Record(args) => record::run(*args),
             #[cfg(feature = "recorder")]

@@ -27,7 +27,7 @@ pub(crate) use file::ConfigFile;
 const CONFIG: &str = "config";
 
 /// The flags whose values must not be seen.
-pub(crate) const SECRETS: [&str; 3] = ["token", "passphrase", "admin-token"];
+pub(crate) const SECRETS: [&str; 4] = ["token", "passphrase", "admin-token", "password"];
 
 /// The variable of a key: `allow_anonymous` is `DASHVAULT_ALLOW_ANONYMOUS`.
 pub(crate) fn variable(key: &str) -> String {

@@ -137,7 +137,7 @@ async fn add(args: AddArgs) -> Done {
     if new {
         eprintln!("note: made {}, a new vault's data folder; is that the one meant?", args.data.display());
     }
-    let line = recorder_line(&args, &device);
+    let line = device.command(&args.host, args.http_port, args.srt_port);
     if args.output.json {
         let object = json!({
             "id": device.id, "token": device.token.reveal(), "fingerprint": device.fingerprint, "command": line,
@@ -154,16 +154,6 @@ async fn add(args: AddArgs) -> Done {
     say!("\nAsk the vault as this device (how to upload with curl is in docs/guide/vault.md):");
     say!("{}", curl_line(&args, &device));
     Ok(Outcome::Good)
-}
-
-fn recorder_line(args: &AddArgs, device: &NewDevice) -> String {
-    let AddArgs { host, http_port, srt_port, .. } = args;
-    format!(
-        "dashvault record --vault http://{host}:{http_port} --srt srt://{host}:{srt_port} --device {} --token {} \
-         --spool spool --camera front=test",
-        device.id,
-        device.token.reveal()
-    )
 }
 
 /// An announcement of nothing: it shows that the vault takes the device, and is where an upload begins.

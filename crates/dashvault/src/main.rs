@@ -39,6 +39,8 @@ mod signals;
 mod status;
 #[cfg_attr(not(feature = "demo"), allow(dead_code, reason = "each command uses some of them"))]
 mod units;
+#[cfg(feature = "vault")]
+mod user;
 mod verify;
 
 fn main() -> std::process::ExitCode {

@@ -11,7 +11,7 @@ use std::{
 
 use clap::{ArgAction, Args};
 use dashvault_srt::Passphrase;
-use dashvault_vault::{StartError, Vault, VaultConfig};
+use dashvault_vault::{Network, StartError, Vault, VaultConfig};
 
 use crate::{
     broken_index,
@@ -44,9 +44,16 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, action = ArgAction::Set,
         default_value = "false", default_missing_value = "true")]
     allow_anonymous: bool,
-    /// The bearer that may read every device's packs; better in a file or variable than here
+    /// A bearer that may do everything, as an administrator; better in a file or variable than here
     #[arg(long, value_name = "TOKEN")]
     admin_token: Option<String>,
+    /// An address or network (as 127.0.0.1 or 10.0.0.0/8) whose X-Forwarded-For and X-Forwarded-Proto count; repeat it
+    /// for several
+    #[arg(long, value_name = "NETWORK", action = ArgAction::Append)]
+    trusted_proxy: Vec<Network>,
+    /// How long the audit log is kept
+    #[arg(long, value_name = "TIME", default_value = "365d", value_parser = units::duration)]
+    audit_keep: Duration,
     /// The secret (10 to 79 bytes) that SRT callers must encrypt with; better in a file or variable than here
     #[arg(long, value_name = "SECRET")]
     passphrase: Option<String>,
@@ -127,6 +134,8 @@ impl ServeArgs {
         config.srt = self.srt;
         config.allow_anonymous = self.allow_anonymous;
         config.admin_token = self.admin_token;
+        config.trusted_proxies = self.trusted_proxy;
+        config.limits.audit_keep = self.audit_keep;
         config.srt_passphrase = self.passphrase.map(passphrase).transpose()?;
         config.srt_allow_plaintext = self.allow_plaintext;
         config.srt_latency = self.srt_latency;

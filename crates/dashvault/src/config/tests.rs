@@ -26,6 +26,7 @@ fn sample(key: &str) -> &'static str {
         "camera" => "front=test",
         "token" => "dv1_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         "passphrase" => "0123456789",
+        "trusted_proxy" => "10.0.0.0/8",
         "on_full" => "stop-recording",
         "rate_cap" => "2Mbit",
         "key_bits" => "256",
