@@ -2,7 +2,7 @@
 // bytes from the same sources on every machine.
 import solid from 'vite-plugin-solid';
 import { defineConfig } from 'vitest/config';
-import { mockVault } from './mock/plugin';
+import { mockVault } from './mock/plugin.ts';
 
 const vault = process.env['DASHVAULT_URL'];
 

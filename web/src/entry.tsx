@@ -2,7 +2,6 @@
 import { createSignal, Show, type Component, type JSX } from 'solid-js';
 import * as api from './api';
 import { asProblem, type Problem } from './api/problem';
-import type { Session } from './api/types';
 import { entered, recall } from './session';
 import { Field, ProblemNote } from './ui/parts';
 import { place } from './router';
@@ -19,7 +18,7 @@ const Card: Component<{ title: string; lead: string; children: JSX.Element }> = 
 );
 
 /** Sends a form once at a time and keeps why it was refused. */
-function createEntry(send: () => Promise<Session>) {
+function createEntry(send: () => Promise<api.Who>) {
   const [busy, setBusy] = createSignal(false);
   const [problem, setProblem] = createSignal<Problem>();
   const submit = async (event: Event) => {
@@ -63,7 +62,7 @@ export const FirstRun: Component = () => {
   const entry = createEntry(async () => {
     const made = await api.setUp({ code: code().trim(), name: name().trim(), password: password() });
     history.replaceState(null, '', '/');
-    return made.name === '' ? api.signIn({ name: name().trim(), password: password() }) : made;
+    return made === 'nobody' ? api.signIn({ name: name().trim(), password: password() }) : made;
   });
   const differs = () => again() !== '' && again() !== password();
   return (

@@ -26,20 +26,23 @@ export function may(role: Role): boolean {
   return own !== undefined && RANK[own] >= RANK[role];
 }
 
-export function entered(entry: Session): void {
-  useCsrfToken(entry.csrf_token ?? '');
-  setStanding({ kind: 'signed-in', session: entry });
+export function entered(who: api.Who): void {
+  if (who === 'nobody') setStanding({ kind: 'signed-out' });
+  else if (who === 'first-run') setStanding({ kind: 'first-run' });
+  else {
+    useCsrfToken(who.csrf ?? '');
+    setStanding({ kind: 'signed-in', session: who });
+  }
 }
 
 /** Finds out who is here; throws where the vault does not answer. */
 export async function recall(): Promise<void> {
-  if (await api.setupNeeded()) {
-    setStanding({ kind: 'first-run' });
-    return;
-  }
-  const known = await api.whoAmI();
-  if (known) entered(known);
-  else setStanding({ kind: 'signed-out' });
+  entered(await api.whoAmI());
+}
+
+/** Shows the sign-in to somebody who watches without a name. */
+export function askForName(): void {
+  setStanding({ kind: 'signed-out' });
 }
 
 export async function leave(): Promise<void> {

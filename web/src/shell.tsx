@@ -1,10 +1,11 @@
 // The frame around every screen: where one can go, who one is, light or dark.
 import { For, Show, type Component, type JSX } from 'solid-js';
 import { place } from './router';
-import { leave, may, session } from './session';
+import { askForName, leave, may, session } from './session';
 import { Icon, type IconName } from './ui/icons';
 import { cycleTheme, theme } from './ui/theme';
 import { toastProblem } from './ui/toast';
+import { IconButton } from './ui/parts';
 
 interface Target {
   href: string;
@@ -49,9 +50,9 @@ export const Shell: Component<{ children: JSX.Element; banner: JSX.Element }> = 
             {(own) => (
               <div class="who">
                 <a class="who-name" href="/settings/account" title="Your account">{own().name}<small>{own().role}</small></a>
-                <button type="button" class="icon-button" aria-label="Sign out" title="Sign out" onClick={() => leave().catch(toastProblem)}>
-                  <Icon name="exit" />
-                </button>
+                <Show when={!own().anonymous} fallback={<button type="button" class="button small" onClick={askForName}>Sign in</button>}>
+                  <IconButton icon="exit" label="Sign out" onClick={() => leave().catch(toastProblem)} />
+                </Show>
               </div>
             )}
           </Show>

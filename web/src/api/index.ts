@@ -1,6 +1,5 @@
 // Every endpoint that the dashboard uses, one function each. What the vault answers becomes a type of `types.ts` here.
 import { address, pathOf, request } from './client';
-import { Problem } from './problem';
 import * as read from './read';
 import type * as t from './types';
 
@@ -10,30 +9,20 @@ const camera = (id: string, name: string) => `${device(id)}/cameras${pathOf(name
 
 // Who is here
 
-export const setupNeeded = async (): Promise<boolean> =>
-  read.setupNeeded(await request('GET', `${V1}/setup`, { quiet401: true }));
+export type Who = ReturnType<typeof read.who>;
 
-export const setUp = async (body: { code: string; name: string; password: string }): Promise<t.Session> =>
-  read.session(await request('POST', `${V1}/setup`, { body, quiet401: true }));
+export const setUp = async (body: { code: string; name: string; password: string }): Promise<Who> =>
+  read.who(await request('POST', `${V1}/setup`, { body, quiet401: true }));
 
-export const signIn = async (body: { name: string; password: string }): Promise<t.Session> =>
-  read.session(await request('POST', `${V1}/session`, { body, quiet401: true }));
+export const signIn = async (body: { name: string; password: string }): Promise<Who> =>
+  read.who(await request('POST', `${V1}/session`, { body, quiet401: true }));
 
 export const signOut = (): Promise<void> => request('DELETE', `${V1}/session`);
 
-export async function whoAmI(): Promise<t.Session | undefined> {
-  try {
-    return read.session(await request('GET', `${V1}/session`, { quiet401: true }));
-  } catch (error) {
-    if (error instanceof Problem && error.status === 401) return undefined;
-    throw error;
-  }
-}
+export const whoAmI = async (): Promise<Who> => read.who(await request('GET', `${V1}/session`, { quiet401: true }));
 
-export const changePassword = async (body: { current: string; new: string }): Promise<t.Session | undefined> => {
-  const answer = await request<unknown>('POST', `${V1}/account/password`, { body });
-  return answer === undefined ? undefined : read.session(answer);
-};
+export const changePassword = async (body: { current: string; new: string }): Promise<Who> =>
+  read.who(await request('POST', `${V1}/account/password`, { body, quiet401: true }));
 
 // Devices
 
@@ -133,14 +122,13 @@ export const removeImportJob = (id: string): Promise<void> => request('DELETE', 
 export const storage = async (signal?: AbortSignal): Promise<t.Storage> =>
   read.storage(await request('GET', `${V1}/storage`, signal ? { signal } : {}));
 
-export const retention = async (): Promise<t.RetentionRule[]> => read.rules(await request('GET', `${V1}/retention`));
+export const retention = async (): Promise<t.Retention> => read.retention(await request('GET', `${V1}/retention`));
 
-export const setRetention = async (rules: t.RetentionRule[]): Promise<void> => {
-  await request('PUT', `${V1}/retention`, { body: { rules } });
-};
+export const setRetention = async (body: t.Retention): Promise<t.Retention> =>
+  read.retention(await request('PUT', `${V1}/retention`, { body }));
 
-export const previewRetention = async (rules: t.RetentionRule[]): Promise<t.RetentionPreview> =>
-  read.preview(await request('POST', `${V1}/retention/preview`, { body: { rules } }));
+export const previewRetention = async (body: t.Retention): Promise<t.RetentionPreview> =>
+  read.preview(await request('POST', `${V1}/retention/preview`, { body }));
 
 // People and programs
 
@@ -159,7 +147,7 @@ export const removeUser = (name: string): Promise<void> => request('DELETE', `${
 export const tokens = async (): Promise<t.ApiToken[]> =>
   read.page(await request('GET', `${V1}/tokens`, { query: { limit: 500 } }), read.token).items;
 
-export const addToken = async (body: { name: string; scopes: string[]; device?: string; expires?: number }): Promise<{ token: string }> =>
+export const addToken = async (body: { name: string; scopes: string[]; device?: string; expires?: string }): Promise<{ secret: string }> =>
   request('POST', `${V1}/tokens`, { body });
 
 export const removeToken = (id: string): Promise<void> => request('DELETE', `${V1}/tokens${pathOf(id)}`);

@@ -22,16 +22,18 @@ export function page<T>(value: unknown, item: (value: unknown) => T): t.Page<T> 
   return some({ items: items.map(item), next: text(next) ?? (number(next) === undefined ? undefined : String(next)) });
 }
 
-export const setupNeeded = (value: unknown): boolean => object(value)['needed'] === true;
-
 function role(value: unknown): t.Role {
   return value === 'admin' || value === 'operator' ? value : 'viewer';
 }
 
-export function session(value: unknown): t.Session {
+/** Who asks: somebody who may see something, nobody yet, or nobody at all so far (first run). */
+export function who(value: unknown): t.Session | 'nobody' | 'first-run' {
   const answer = object(value);
-  const csrf = text(answer['csrf_token']) ?? text(answer['csrf']);
-  return some({ name: text(answer['name']) ?? '', role: role(answer['role']), csrf_token: csrf });
+  const known = text(answer['role']) !== undefined;
+  if (answer['setup_needed'] === true && answer['kind'] !== 'user') return 'first-run';
+  if (!known) return 'nobody';
+  const anonymous = answer['kind'] === 'anonymous';
+  return some({ anonymous, name: text(answer['name']) ?? 'anybody', role: role(answer['role']), csrf: text(answer['csrf']) });
 }
 
 export function device(value: unknown): t.Device {
@@ -48,6 +50,7 @@ export function device(value: unknown): t.Device {
     created: number(answer['created']),
     last_seen: number(answer['last_seen']),
     revoked: answer['revoked'] === true || number(answer['revoked']) !== undefined,
+    online: answer['online'] === true || cameras.some((camera) => camera.live),
     status,
     status_at: number(answer['status_at']),
   });
@@ -68,6 +71,8 @@ function span(value: unknown): t.Span {
     to: number(answer['to']) ?? 0,
     state: (STATES.has(state) ? state : 'not_recorded') as t.SpanState,
     cause: text(answer['cause']),
+    partly: answer['partly'] === true || undefined,
+    deleted: answer['deleted'] === true || undefined,
   });
 }
 
@@ -106,13 +111,13 @@ function jobState(value: unknown): t.ClipState {
 }
 
 function progress(answer: Json, state: t.ClipState): number {
-  const permille = number(answer['progress_permille']);
-  const value = permille === undefined ? number(answer['progress']) : permille / 1000;
+  const value = number(answer['progress']) ?? number(object(answer['progress'])['fraction']);
   return state === 'done' ? 1 : Math.min(Math.max(value ?? 0, 0), 1);
 }
 
 export function clip(value: unknown): t.Clip {
   const answer = object(value);
+  const summary = object(answer['summary']);
   const state = jobState(answer['state']);
   return some({
     id: text(answer['id']) ?? '',
@@ -126,11 +131,20 @@ export function clip(value: unknown): t.Clip {
     state,
     progress: progress(answer, state),
     bytes: number(answer['bytes']),
-    covered_ms: number(answer['covered_ms']),
-    error: text(answer['error']),
-    created: number(answer['created']),
+    estimated_bytes: number(summary['estimated_bytes']),
+    covered_ms: number(summary['covered_ms']),
+    missing_ms: list(summary['missing']).reduce<number>((sum, item) => sum + length(object(item)), 0),
+    error: reason(answer),
+    created: number(answer['created_ms']) ?? number(answer['created']),
     created_by: text(answer['created_by']),
   });
+}
+
+const length = (range: Json): number => Math.max(0, (number(range['to']) ?? 0) - (number(range['from']) ?? 0));
+
+/** Why a job failed. */
+function reason(answer: Json): string | undefined {
+  return text(answer['error']) ?? text(object(answer['problem'])['detail']);
 }
 
 export function importJob(value: unknown): t.ImportJob {
@@ -145,8 +159,8 @@ export function importJob(value: unknown): t.ImportJob {
     progress: progress(answer, state),
     from: number(answer['from']),
     to: number(answer['to']),
-    error: text(answer['error']),
-    created: number(answer['created']),
+    error: reason(answer),
+    created: number(answer['created_ms']) ?? number(answer['created']),
   });
 }
 
@@ -158,17 +172,19 @@ export function storage(value: unknown): t.Storage {
       device: text(use['device']) ?? '',
       camera: text(use['camera']) ?? '',
       bytes: number(use['bytes']) ?? 0,
+      locked_bytes: number(use['locked_bytes']) ?? 0,
       packs: number(use['packs']),
-      from: number(use['from']),
-      to: number(use['to']),
+      oldest: number(use['oldest']),
+      newest: number(use['newest']),
     });
   });
-  const used = number(answer['used_bytes']) ?? cameras.reduce((sum, use) => sum + use.bytes, 0);
-  return some({ used_bytes: used, free_bytes: number(answer['free_bytes']), total_bytes: number(answer['total_bytes']), cameras });
+  return some({ bytes: number(answer['bytes']) ?? 0, free_bytes: number(answer['free_bytes']), cameras });
 }
 
-export function rules(value: unknown): t.RetentionRule[] {
-  return page(value, (item) => {
+export function retention(value: unknown): t.Retention {
+  const answer = object(value);
+  const vault = object(answer['vault']);
+  const rules = list(answer['rules']).map((item) => {
     const rule = object(item);
     return some<t.RetentionRule>({
       device: text(rule['device']),
@@ -176,11 +192,16 @@ export function rules(value: unknown): t.RetentionRule[] {
       max_age_ms: number(rule['max_age_ms']),
       max_bytes: number(rule['max_bytes']),
     });
-  }).items;
+  });
+  return {
+    rules,
+    vault: some({ max_bytes: number(vault['max_bytes']), min_free_bytes: number(vault['min_free_bytes']), live_max_age_ms: number(vault['live_max_age_ms']) }),
+  };
 }
 
 export function preview(value: unknown): t.RetentionPreview {
   const answer = object(value);
+  const kept = object(answer['kept_by_lock']);
   const cameras = list(answer['cameras']).map((item) => {
     const camera = object(item);
     return some<t.RetentionPreview['cameras'][number]>({
@@ -191,8 +212,13 @@ export function preview(value: unknown): t.RetentionPreview {
       to: number(camera['to']),
     });
   });
-  const sum = (field: 'packs' | 'bytes') => number(answer[field]) ?? cameras.reduce((total, camera) => total + camera[field], 0);
-  return { packs: sum('packs'), bytes: sum('bytes'), cameras };
+  return {
+    packs: number(answer['packs']) ?? 0,
+    bytes: number(answer['bytes']) ?? 0,
+    kept_by_lock: { packs: number(kept['packs']) ?? 0, bytes: number(kept['bytes']) ?? 0 },
+    unmet: list(answer['unmet']).length,
+    cameras,
+  };
 }
 
 export function user(value: unknown): t.User {
@@ -201,7 +227,7 @@ export function user(value: unknown): t.User {
     name: text(answer['name']) ?? '',
     role: role(answer['role']),
     created: number(answer['created']),
-    last_seen: number(answer['last_seen']),
+    signed_in: number(answer['signed_in']),
   });
 }
 
@@ -225,7 +251,7 @@ export function auditEntry(value: unknown): t.AuditEntry {
   return some({
     id: String(answer['id'] ?? ''),
     at: number(answer['at']) ?? 0,
-    who: text(answer['who']) ?? text(answer['name']) ?? text(answer['caller']) ?? '',
+    who: text(answer['who']) ?? '',
     role: text(answer['role']),
     address: text(answer['address']),
     action: text(answer['action']) ?? '',

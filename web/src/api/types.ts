@@ -3,15 +3,12 @@
 export type Role = 'viewer' | 'operator' | 'admin';
 export type SpanState = 'live' | 'backfilled' | 'on_vehicle' | 'lost' | 'not_recorded';
 
-export interface Setup {
-  /** No user exists yet: the first administrator is to be made. */
-  needed: boolean;
-}
-
 export interface Session {
+  /** Nobody has signed in, and the vault shows itself to anybody. */
+  anonymous: boolean;
   name: string;
   role: Role;
-  csrf_token?: string;
+  csrf?: string;
 }
 
 export interface CameraState {
@@ -40,6 +37,7 @@ export interface Device {
   created?: number;
   last_seen?: number;
   revoked: boolean;
+  online: boolean;
   status?: DeviceStatus;
   status_at?: number;
 }
@@ -55,6 +53,9 @@ export interface Span {
   to: number;
   state: SpanState;
   cause?: string;
+  /** Packets are missing inside; what is left plays. */
+  partly?: boolean;
+  deleted?: boolean;
 }
 
 export interface CameraTimeline {
@@ -90,7 +91,10 @@ export interface Clip {
   /** 0 to 1. */
   progress: number;
   bytes?: number;
+  estimated_bytes?: number;
   covered_ms?: number;
+  /** Milliseconds that were asked for and are not in it. */
+  missing_ms?: number;
   error?: string;
   created?: number;
   created_by?: string;
@@ -113,7 +117,7 @@ export interface User {
   name: string;
   role: Role;
   created?: number;
-  last_seen?: number;
+  signed_in?: number;
 }
 
 export interface ApiToken {
@@ -145,15 +149,15 @@ export interface StorageUse {
   device: string;
   camera: string;
   bytes: number;
+  locked_bytes: number;
   packs?: number;
-  from?: number;
-  to?: number;
+  oldest?: number;
+  newest?: number;
 }
 
 export interface Storage {
-  used_bytes: number;
+  bytes: number;
   free_bytes?: number;
-  total_bytes?: number;
   cameras: StorageUse[];
 }
 
@@ -166,9 +170,16 @@ export interface RetentionRule {
   max_bytes?: number;
 }
 
+export interface Retention {
+  rules: RetentionRule[];
+  vault: { max_bytes?: number; min_free_bytes?: number; live_max_age_ms?: number };
+}
+
 export interface RetentionPreview {
   packs: number;
   bytes: number;
+  kept_by_lock: { packs: number; bytes: number };
+  unmet: number;
   cameras: { device: string; camera: string; packs: number; bytes: number; to?: number }[];
 }
 

@@ -1,1 +1,0 @@
-import{t as e}from"./index-DWm6kO3O.js";var t=e(`<main class=page><h1>settings`),n=()=>t();export{n as default};

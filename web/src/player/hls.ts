@@ -1,0 +1,46 @@
+// hls.js, loaded when the first picture is to be shown, with this project's settings.
+import type Hls from 'hls.js/light';
+import type { HlsConfig, LoaderResponse, LoadPolicy } from 'hls.js/light';
+import workerUrl from 'hls.js/dist/hls.worker.js?url';
+
+export type HlsClass = typeof Hls;
+
+let loading: Promise<HlsClass> | undefined;
+
+export function loadHls(): Promise<HlsClass> {
+  loading ??= import('hls.js/light').then((module) => module.default);
+  // A failed load (the vault is being replaced) is tried again by the next call.
+  loading.catch(() => (loading = undefined));
+  return loading;
+}
+
+/** Retries as long as somebody looks: the vault is away, restarts, or has nothing yet. */
+function endless(gone: (status: number) => boolean): LoadPolicy {
+  const retry = { maxNumRetry: 1_000_000, retryDelayMs: 300, maxRetryDelayMs: 4000, backoff: 'exponential' as const };
+  const shouldRetry = (_config: unknown, _count: number, timeout: boolean, response: LoaderResponse | undefined) =>
+    timeout || !gone(response?.code ?? 0);
+  return { default: { maxTimeToFirstByteMs: 15_000, maxLoadTimeMs: 30_000, timeoutRetry: retry, errorRetry: { ...retry, shouldRetry } } };
+}
+
+// 401: signed out. 404 and 410 of a segment or a part: it is gone for good; of a playlist: not there yet.
+const playlists = endless((status) => status === 401 || status === 403);
+// 404 of a recorded playlist: there is no footage in its range.
+const recorded = endless((status) => status >= 400 && status < 500 && status !== 408 && status !== 429);
+const segments = endless((status) => status >= 400 && status < 500 && status !== 408 && status !== 429);
+
+export function settings(live: boolean): Partial<HlsConfig> {
+  return {
+    enableWorker: true,
+    workerPath: workerUrl,
+    lowLatencyMode: live,
+    maxLiveSyncPlaybackRate: live ? 1.2 : 1,
+    backBufferLength: live ? 20 : 60,
+    maxBufferLength: live ? 10 : 20,
+    maxMaxBufferLength: 60,
+    manifestLoadPolicy: live ? playlists : recorded,
+    playlistLoadPolicy: live ? playlists : recorded,
+    fragLoadPolicy: segments,
+    // The bearer of a segment is the cookie, which goes along by itself.
+    debug: false,
+  };
+}

@@ -1,0 +1,177 @@
+// What the vehicle's players do together: one leads, the others follow its second; play, pause, speed, live, jumps.
+import { createSignal, onCleanup } from 'solid-js';
+import * as api from '../api';
+import { kept, keep } from '../ui/theme';
+import { clock } from '../format';
+import { Stage, type StageState } from '../player/stage';
+import { follow } from '../player/wallclock';
+import { footageFrom, spanAt, STATE_NAMES } from '../timeline/spans';
+import type { Span } from '../api/types';
+
+export const SPEEDS = [0.25, 0.5, 1, 2, 4, 8, 16];
+const TICK_MS = 100;
+const SYNC_MS = 500;
+const NEAR_LIVE_MS = 180_000;
+
+export type Transport = ReturnType<typeof createTransport>;
+
+export function createTransport(device: string, spansOf: (camera: string) => readonly Span[]) {
+  const stages = new Map<string, Stage>();
+  const [lead, setLead] = createSignal('');
+  const [mode, setMode] = createSignal<'live' | 'recorded'>('live');
+  const [wall, setWall] = createSignal(Date.now());
+  const [playing, setPlaying] = createSignal(true);
+  const [speed, setSpeed] = createSignal(rememberedSpeed());
+  const [states, setStates] = createSignal<Record<string, StageState>>({});
+  const [said, setSaid] = createSignal('');
+  const [latency, setLatency] = createSignal<number>();
+  let saidTimer = 0;
+  let jumping = false;
+
+  const say = (text: string) => {
+    clearTimeout(saidTimer);
+    setSaid(text);
+    saidTimer = window.setTimeout(() => setSaid(''), 6000);
+  };
+  const leading = () => stages.get(lead());
+
+  function add(camera: string, video: HTMLVideoElement): void {
+    const stage = new Stage(video, device, camera, {
+      state: (state) => setStates((all) => ({ ...all, [camera]: state })),
+      landed: (at) => {
+        if (camera !== lead()) return;
+        setWall(at);
+      },
+      ended: (at) => camera === lead() && void afterEnd(at),
+    });
+    stages.set(camera, stage);
+    stage.rate(mode() === 'live' ? 1 : speed());
+    if (!playing()) stage.pause();
+    if (mode() === 'live') void stage.live();
+    else void stage.seek(wall());
+  }
+
+  function remove(camera: string): void {
+    stages.get(camera)?.destroy();
+    stages.delete(camera);
+  }
+
+  function each(action: (stage: Stage) => void): void {
+    for (const stage of stages.values()) action(stage);
+  }
+
+  function goLive(): void {
+    setMode('live');
+    setPlaying(true);
+    each((stage) => {
+      stage.rate(1);
+      stage.play();
+      void stage.live();
+    });
+  }
+
+  function seek(at: number): void {
+    const now = Date.now();
+    const target = Math.min(at, now - 500);
+    const span = spanAt(spansOf(lead()), target);
+    const next = span && footageFrom(spansOf(lead()), target);
+    if (span && (span.state === 'on_vehicle' || span.state === 'lost' || span.state === 'not_recorded') && !span.partly) {
+      const where = next === undefined ? 'There is no later footage in view.' : `Going on at ${clock(next)}.`;
+      say(`${STATE_NAMES[span.state]} at ${clock(target)}. ${where}`);
+      if (next === undefined) return;
+    }
+    const goal = next ?? target;
+    setWall(goal);
+    setMode('recorded');
+    each((stage) => {
+      stage.rate(speed());
+      void stage.seek(goal);
+    });
+  }
+
+  /** The lead has played its window: on to the next footage, or to the present. */
+  async function afterEnd(at: number): Promise<void> {
+    if (jumping) return;
+    jumping = true;
+    try {
+      const now = Date.now();
+      const from = Math.max(at - 250, 0);
+      const rows = from < now - 1000 ? await api.timeline(device, { from, to: now }, Math.max(1, Math.floor((now - from) / 4000))) : [];
+      const next = footageFrom(rows.find((row) => row.camera === lead())?.spans ?? [], from);
+      if (mode() !== 'recorded') return;
+      if (next !== undefined && next < now - NEAR_LIVE_MS / 3 && next - at < 366 * 86_400_000) {
+        if (next - at > 1500) say(`No footage from ${clock(at)} to ${clock(next)}.`);
+        each((stage) => void stage.seek(next + 20));
+      } else if (now - at < NEAR_LIVE_MS || next !== undefined) {
+        say('Now live.');
+        goLive();
+      } else {
+        say('This is the end of the footage.');
+        pause();
+      }
+    } catch {
+      say('The vault does not answer. Try again in a moment.');
+      pause();
+    } finally {
+      jumping = false;
+    }
+  }
+
+  function play(): void {
+    setPlaying(true);
+    each((stage) => stage.play());
+  }
+
+  function pause(): void {
+    setPlaying(false);
+    each((stage) => stage.pause());
+  }
+
+  function changeSpeed(to: number): void {
+    setSpeed(to);
+    keep('dashvault.speed', String(to));
+    if (mode() === 'recorded') each((stage) => stage.rate(to));
+  }
+
+  function faster(steps: number): void {
+    const index = SPEEDS.indexOf(speed());
+    changeSpeed(SPEEDS[Math.min(Math.max(index + steps, 0), SPEEDS.length - 1)] ?? 1);
+    if (mode() === 'recorded') play();
+  }
+
+  function step(frames: number): void {
+    setPlaying(false);
+    each((stage) => stage.step(frames));
+  }
+
+  let synced = 0;
+  const timer = setInterval(() => {
+    const first = leading();
+    const at = first?.wall;
+    if (at !== undefined && !jumping) setWall(at);
+    setLatency(first?.latency);
+    const now = performance.now();
+    if (at === undefined || !first || now - synced < SYNC_MS || first.state !== 'playing') return;
+    synced = now;
+    for (const [camera, stage] of stages) {
+      const own = stage.wall;
+      if (camera === lead() || own === undefined || stage.state !== 'playing') continue;
+      const nudge = follow(at, own);
+      stage.rate((mode() === 'live' ? 1 : speed()) * nudge.rate);
+      if (nudge.jump !== undefined && mode() === 'recorded') void stage.seek(nudge.jump + 50);
+    }
+  }, TICK_MS);
+
+  onCleanup(() => {
+    clearInterval(timer);
+    clearTimeout(saidTimer);
+    each((stage) => stage.destroy());
+  });
+
+  return { add, remove, goLive, seek, play, pause, step, faster, say, changeSpeed, setLead, leading, lead, mode, wall, playing, speed, states, said, latency };
+}
+
+function rememberedSpeed(): number {
+  const value = Number(kept('dashvault.speed'));
+  return SPEEDS.includes(value) ? value : 1;
+}
