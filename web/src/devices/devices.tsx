@@ -65,7 +65,7 @@ const Row: Component<{ device: Device; now: number; revoke: () => void }> = (pro
   return (
     <tr>
       <td data-label="Device"><a href={`/d/${encodeURIComponent(props.device.id)}`}><strong>{props.device.id}</strong></a></td>
-      <td data-label="State"><span class="row end"><Presence device={props.device} now={props.now} />
+      <td data-label="State"><span class="row"><Presence device={props.device} now={props.now} />
         <For each={failing()}>{(camera) => <span class="badge bad" title={camera.detail}>{camera.name}: {camera.state}</span>}</For></span></td>
       <td data-label="Cameras">{props.device.cameras.map((camera) => camera.name).join(', ') || '–'}</td>
       <td class="number" data-label="Still to send">{status()?.backlog_bytes === undefined ? '–' : (status()?.backlog_bytes ?? 0) === 0 ? 'nothing' : <span title={duration(status()?.backlog_ms ?? 0)}>{bytes(status()?.backlog_bytes ?? 0)}</span>}</td>

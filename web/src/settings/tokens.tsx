@@ -30,7 +30,7 @@ const Tokens: Component = () => {
             <tbody><For each={list.data()}>{(token) => (
               <tr>
                 <td data-label="For"><span><strong>{token.name}</strong><Show when={token.created_by}><br /><small class="muted">by {token.created_by}</small></Show></span></td>
-                <td data-label="May"><span class="row end"><For each={token.scopes}>{(scope) => <span class="badge">{scope}</span>}</For></span></td>
+                <td data-label="May"><span class="row"><For each={token.scopes}>{(scope) => <span class="badge">{scope}</span>}</For></span></td>
                 <td data-label="Vehicle">{token.device ?? 'all'}</td>
                 <td data-label="Ends">{token.expires === undefined ? 'never' : day(token.expires)}</td>
                 <td data-label="Last used">{token.last_used === undefined ? 'never' : ago(token.last_used, Date.now())}</td>
