@@ -191,6 +191,11 @@ impl Connection {
         self.show = true;
     }
 
+    /// How often the peer's address has changed.
+    pub(in crate::core) fn moves(&self) -> u64 {
+        self.moves
+    }
+
     /// Our own address has changed: the peer is to see it at once.
     pub(in crate::core) fn moved(&mut self) {
         self.show = true;

@@ -53,6 +53,25 @@ fn bursty(bad: f64) -> Path {
     Path { loss: Loss::Burst { enter: 0.002, leave: 0.033, bad }, ..Path::clean(30) }
 }
 
+/// Bursts of this many payloads, each so long.
+fn bursts(payloads: u64, burst: u64, every_ms: u64) -> Stream {
+    let phase = Phase { payloads, every: ms(every_ms), burst };
+    Stream { sizes: Sizes::Fixed(1273), phases: vec![phase] }
+}
+
+/// Loses nearly 15 %, and what is sent at once comes in any order: there is no room for what was only late.
+fn lossy_and_shuffled() -> Scenario {
+    let up = Path { jitter: ms(57), disorderly: true, ..Path::lossy(17, 0.1477) };
+    Scenario { latency: ms(8_474), upstream: bursts(1_995, 32, 63), up, ..Scenario::plain() }
+}
+
+/// Few bursts, out of order, and a path back that loses what is said about them.
+fn sparse_bursts() -> Scenario {
+    let up = Path { jitter: ms(36), disorderly: true, duplicate: 0.03, ..Path::clean(60) };
+    let down = Path { delay: ms(95), ..bursty(0.73) };
+    Scenario { latency: ms(8_000), upstream: bursts(1_500, 20, 92), up, down, ..Scenario::plain() }
+}
+
 /// Frames: many payloads at once, 25 times a second.
 fn frames() -> Stream {
     let phase = Phase { payloads: 4_000, every: ms(40), burst: 16 };
@@ -73,6 +92,8 @@ scenarios! {
     nearly_whole_bursts_lose_nothing: Scenario::over(bursty(0.95));
     reordering_loses_nothing: Scenario::over(reordered(0.05));
     heavy_reordering_loses_nothing: Scenario::over(Path { reorder_by: ms(35), ..reordered(0.3) });
+    bursts_in_any_order_under_loss_lose_nothing: lossy_and_shuffled();
+    sparse_bursts_in_any_order_lose_nothing: sparse_bursts();
     duplicates_are_delivered_once: Scenario::over(Path { duplicate: 0.2, ..Path::clean(30) });
     jitter_loses_nothing: Scenario::over(jittery(false));
     jitter_that_reorders_loses_nothing: Scenario::over(jittery(true));

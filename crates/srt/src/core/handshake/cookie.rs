@@ -34,10 +34,10 @@ impl CookieJar {
             || epoch.checked_sub(1).is_some_and(|before| cookie == self.cookie_of(before, peer))
     }
 
-    /// The ACK number that proves that a connection's peer receives at an address; the highest bit keeps it apart from
-    /// the numbers of acknowledgements.
-    pub(crate) fn challenge(&self, id: SocketId, peer: SocketAddr) -> u32 {
-        self.hash(b'a', u64::from(id.0), peer) | 1 << 31
+    /// The ACK number that proves that a connection's peer receives at an address, once: after the next of its `moves`
+    /// it is another. The highest bit keeps it apart from the numbers of acknowledgements.
+    pub(crate) fn challenge(&self, id: SocketId, moves: u64, peer: SocketAddr) -> u32 {
+        self.hash(b'a', u64::from(id.0) << 32 | moves & 0xFFFF_FFFF, peer) | 1 << 31
     }
 
     fn epoch(&self, now: Instant) -> u64 {

@@ -2,7 +2,8 @@
 //!
 //! A datagram for a connection from another address is not believed; it makes the connection ask that address alone:
 //! with a full ACK whose number is a keyed hash of the connection and the address. The ACKACK with that number, from
-//! there, proves that somebody who receives there knows the connection. A connection that is not encrypted moves only
+//! there, proves that somebody who receives there knows the connection. Each move makes it another number: an answer
+//! from the time before proves nothing, whoever repeats it. A connection that is not encrypted moves only
 //! when its old address has been silent since, or for a while, so that nobody can take it from a peer that is there.
 //!
 //! What does not belong here: what the datagrams mean to an open connection.
@@ -37,7 +38,8 @@ impl Listener {
         from: SocketAddr,
         datagram: &mut [u8],
     ) {
-        let number = self.jar.challenge(id, from);
+        let Some(Entry::Open(open)) = self.table.get_mut(id) else { return };
+        let number = self.jar.challenge(id, open.connection.moves(), from);
         let answered = match Packet::parse(datagram) {
             Ok(Packet::Control(control)) => control.body == Body::AckAck { number },
             Ok(Packet::Data(_)) | Err(_) => false,

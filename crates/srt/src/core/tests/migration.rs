@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::KeySize;
-use crate::core::bench::{Application, MS, Pair, at, encrypted, payload, secret};
+use crate::core::bench::{Application, MS, Pair, Way, at, encrypted, payload, secret};
 use crate::core::crypto::Cipher;
 use crate::core::{CallerSettings, ListenerEvent, ListenerSettings};
 
@@ -89,6 +89,27 @@ fn a_guessed_proof_moves_nothing() {
     }
     pair.run(100 * MS);
     assert_eq!(moves(&pair), 0);
+}
+
+#[test]
+fn a_proof_that_is_repeated_after_the_next_move_moves_nothing() {
+    let settings = encrypted("correct horse", KeySize::Aes128, Cipher::Ctr);
+    let mut pair = Pair::connected(&settings, Application::Accepts(Some(secret("correct horse"))));
+    let first = at("198.51.100.7:6000");
+    for address in [first, at("198.51.100.8:6000")] {
+        pair.caller_at = address;
+        pair.caller.moved(pair.now);
+        pair.run(500 * MS);
+    }
+    assert_eq!(moves(&pair), 2);
+    // Everything that was ever said, once more, from where the caller was.
+    for (way, datagram) in pair.seen.clone() {
+        if way == Way::Up {
+            pair.listener.handle_datagram(pair.now, first, &mut datagram.clone(), &mut pair.at_listener);
+            pair.step();
+        }
+    }
+    assert_eq!(moves(&pair), 2);
 }
 
 #[test]

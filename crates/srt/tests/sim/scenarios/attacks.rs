@@ -44,6 +44,10 @@ scenarios! {
     replays_change_nothing: under(Hostile::Replays(OFTEN), Scenario::plain());
     replays_change_nothing_under_loss: under(Hostile::Replays(OFTEN), both_ways(Scenario::lossy(0.05)));
     replays_change_nothing_of_an_encrypted_stream: under(Hostile::Replays(OFTEN), encrypted(true, Scenario::lossy(0.05)));
+    replays_from_where_a_caller_was_do_not_bring_it_back: Scenario {
+        rebinds: [4_000, 5_500, 5_800].map(|at| Rebind { at: ms(at), known: false, only_port: false }).to_vec(),
+        ..under(Hostile::Replays(OFTEN), encrypted(false, Scenario::plain()))
+    };
     mutations_are_survived: survived(under(Hostile::Mutations(OFTEN), both_ways(Scenario::lossy(0.02))));
     mutations_are_survived_when_played_on_time: survived(under(Hostile::Mutations(OFTEN), both_ways(Scenario::plain()).tsbpd()));
     mutations_of_an_encrypted_stream_are_survived:
