@@ -18,24 +18,28 @@
 //! draft-sharabayko-srt-01 §4.5 to §4.8, §4.10.
 
 mod ack;
+mod deliver;
 mod nak;
 mod playout;
 mod rate;
 mod reorder;
 mod round_trip;
+mod settings;
 mod window;
 
 #[cfg(test)]
 mod tests;
 
+pub use settings::{AckOut, DeliveryMode, ReceiverConfig, ReceiverStats, Sink, Taken};
+
 use std::time::{Duration, Instant};
 
 use self::ack::{AckDue, AckSchedule};
 use self::nak::NakSchedule;
-use self::playout::{Playout, SLACK};
+use self::playout::Playout;
 use self::rate::{ArrivalRate, PERIOD};
 use self::reorder::ReorderWait;
-use self::window::{Outlet, Placed, Slot, Window};
+use self::window::{Placed, Window};
 use super::packet::Ack;
 use super::seq::{Seq, SeqRange, Stamp};
 
@@ -47,111 +51,6 @@ const LEAST_AGAIN: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_secs(3600);
 /// Packets behind the next one that may still be on their way.
 const BEHIND: i64 = 8192;
-
-/// When packets are handed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeliveryMode {
-    /// In order, at once; a gap is held for the latency.
-    Hold,
-    /// By their time stamps, the latency later.
-    Tsbpd {
-        /// A gap ends when a packet behind it is due; else it waits for eight latencies, at least 10 s.
-        drop_too_late: bool,
-    },
-}
-
-/// What a [`Receiver`] is to do.
-#[derive(Debug, Clone, Copy)]
-pub struct ReceiverConfig {
-    /// The first packet.
-    pub start: Seq,
-    /// When packets are handed on.
-    pub mode: DeliveryMode,
-    /// How long a gap is held, or the delay of the playout.
-    pub latency: Duration,
-    /// The least time between two full ACKs.
-    pub ack_interval: Duration,
-    /// How many packets may wait, 16 at least.
-    pub window_packets: u32,
-    /// What stamp 0 means.
-    pub began: Instant,
-}
-
-/// Where the stream goes, in order.
-pub trait Sink {
-    /// The next packet's payload.
-    fn data(&mut self, payload: &[u8]);
-    /// These packets will not come.
-    fn lost(&mut self, range: SeqRange);
-}
-
-/// What became of a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
-    /// Handed on.
-    Delivered,
-    /// Behind a gap, or before its time.
-    Held,
-    /// Held already.
-    Duplicate,
-    /// Handed on or given up before.
-    Late,
-    /// Refused.
-    OutsideWindow,
-}
-
-/// An acknowledgement to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AckOut {
-    /// It will be answered.
-    Full(Ack),
-    /// Only how far the stream came.
-    Light(Seq),
-}
-
-/// Counters and measures of a [`Receiver`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ReceiverStats {
-    /// All data packets that came.
-    pub received_packets: u64,
-    /// Their payloads.
-    pub received_bytes: u64,
-    /// Handed on.
-    pub delivered_bytes: u64,
-    /// Reported lost.
-    pub lost_packets: u64,
-    /// Came while held already.
-    pub duplicate_packets: u64,
-    /// Came when handed on or given up before.
-    pub late_packets: u64,
-    /// Marked as sent again.
-    pub retransmitted_packets: u64,
-    /// Outside the window.
-    pub refused_packets: u64,
-    /// Loss reports.
-    pub naks_sent: u64,
-    /// Acknowledgements, light ones too.
-    pub acks_sent: u64,
-    /// Held now.
-    pub held_packets: u64,
-    /// Their payloads.
-    pub held_bytes: u64,
-    /// The smoothed round trip.
-    pub rtt_us: u32,
-    /// Its variance.
-    pub rtt_var_us: u32,
-    /// What came in the last second.
-    pub bytes_per_s: u32,
-    /// How long a fresh gap is taken for a reordering.
-    pub reorder_wait: Duration,
-}
-
-/// What leaves the window next.
-enum Leaving {
-    Packets(usize),
-    /// Whatever of a gap has been given up by now.
-    Gap,
-}
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -397,61 +296,6 @@ impl Receiver {
         }
         self.advance(ahead - 1, sink);
         true
-    }
-
-    /// Hands on what may go, and looks when the rest may.
-    fn settle(&mut self, now: Instant, sink: &mut dyn Sink) {
-        self.wake = None;
-        while let Some((at, leaving)) = self.front() {
-            if at.is_some_and(|at| at > now) {
-                self.wake = at;
-                break;
-            }
-            let count = match leaving {
-                Leaving::Packets(count) => count,
-                Leaving::Gap => self.window.leading_gap(now, self.patience()),
-            };
-            self.advance(count.max(1), sink);
-        }
-        self.nak.settle(&self.window);
-        if self.mode != DeliveryMode::Hold {
-            self.ack.room(self.free_packets());
-        }
-    }
-
-    /// What leaves the window next, and when; at once without a time.
-    fn front(&mut self) -> Option<(Option<Instant>, Leaving)> {
-        let drops_too_late = self.mode == (DeliveryMode::Tsbpd { drop_too_late: true });
-        match self.window.front()? {
-            Slot::Missing { since } => {
-                let given_up = *since + self.patience();
-                let behind = if drops_too_late { self.window.first_held() } else { None };
-                if let Some((index, stamp_us)) = behind {
-                    return Some((Some(self.playout.due(stamp_us).min(given_up)), Leaving::Packets(index)));
-                }
-                Some((Some(given_up), Leaving::Gap))
-            }
-            Slot::Dropped => Some((None, Leaving::Gap)),
-            Slot::Held { .. } if self.mode == DeliveryMode::Hold => {
-                Some((None, Leaving::Packets(self.window.settled())))
-            }
-            Slot::Held { stamp_us, .. } => Some((Some(self.playout.due(*stamp_us)), Leaving::Packets(1))),
-        }
-    }
-
-    /// How long a gap may last.
-    fn patience(&self) -> Duration {
-        match self.mode {
-            DeliveryMode::Hold => self.latency,
-            DeliveryMode::Tsbpd { drop_too_late: true } => self.latency + SLACK,
-            DeliveryMode::Tsbpd { drop_too_late: false } => (8 * self.latency).max(LEAST_PATIENCE),
-        }
-    }
-
-    fn advance(&mut self, count: usize, sink: &mut dyn Sink) {
-        let mut out = Outlet::new(sink, &mut self.stats);
-        self.window.advance(count, &mut out);
-        out.close();
     }
 
     /// What a sender may have on its way beyond what is acknowledged.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::core::receive::window::Slot;
 
 /// Adds the output up: each packet exactly once, in order.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! TSBPD mode: time stamps, too-late drop.
 
 use super::*;
+use crate::core::receive::playout::SLACK;
 
 const DELAY: Duration = Duration::from_millis(120);
 
