@@ -29,7 +29,7 @@ pub use connection::{ConnectionReport, Random, ReceiveSettings, SendError, SendS
 pub use crypto::{Cipher, KeyError, ReceiveKeys, SendKeys};
 pub use listener::{
     AcceptFailure, EncryptionPolicy, Listener, ListenerCounters, ListenerEvent, ListenerSettings, Opened,
-    Pending, Sinks, Worker,
+    Pending, Refusal, Sinks, Worker,
 };
 pub use packet::{MAX_DATAGRAM_BYTES, MAX_PAYLOAD_BYTES, Packet, PacketError, destination, is_data};
 pub use receive::{DeliveryMode, ReceiverStats, Sink};

@@ -26,7 +26,7 @@ mod reject;
 mod sys;
 mod url;
 
-pub use crate::core::{Cipher, DeliveryMode};
+pub use crate::core::{Cipher, DeliveryMode, Refusal};
 pub use caller::{Caller, CallerConfig, ConnectError, SendError, SendStats};
 pub use connection::{Connection, ConnectionStats};
 pub use delivery::{CloseReason, Delivery, LostRange};

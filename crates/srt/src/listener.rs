@@ -29,6 +29,7 @@ pub(crate) use mailbox::{Command, Mailbox};
 pub use request::{AcceptError, Request};
 pub use stats::{ListenerStats, ListenerStatsHandle};
 
+use crate::core::Refusal;
 use crate::sys;
 use mailbox::Stop;
 use stats::Board;
@@ -96,6 +97,13 @@ impl Listener {
     /// Counters so far, as of the last packets.
     pub fn stats(&self) -> ListenerStats {
         self.board.sum()
+    }
+
+    /// The last callers that were refused without the application, the newest first: those who asked for what cannot
+    /// be, came when a limit was reached, or were not answered in time. At most 32, and of very many at a time some
+    /// (each says how many were left out before it); [`ListenerStats`] counts all.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.board.refusals()
     }
 
     /// A handle that reads the counters wherever it is moved to.

@@ -14,9 +14,10 @@
 //! datagram costs its own connection's work only.
 //!
 //! Rooms: `settings` what is configured and counted, `table` the entries and their timers, `admission` handshakes,
-//! `demux` datagrams to connections, `migration` addresses that change.
+//! `allowance` how often, `demux` datagrams to connections, `migration` addresses that change.
 
 mod admission;
+mod allowance;
 mod demux;
 mod migration;
 mod settings;
@@ -24,7 +25,7 @@ mod table;
 
 pub use settings::{
     AcceptFailure, EncryptionPolicy, ListenerCounters, ListenerEvent, ListenerSettings, Opened, Pending,
-    Sinks, Worker,
+    Refusal, Sinks, Worker,
 };
 
 use std::collections::VecDeque;
@@ -37,7 +38,7 @@ use super::receive::Sink;
 use super::seq::{SeqRange, SocketId};
 use super::transmit::Transmits;
 use crate::{CloseReason, RejectCode};
-use admission::Inductions;
+use allowance::Allowance;
 use table::{Entry, State, Table};
 
 /// Datagrams that one poll writes, about.
@@ -48,6 +49,8 @@ const MOST_OF_ONE: usize = 64;
 const GONE_FOR: Duration = Duration::from_secs(6);
 /// So many closed connections are remembered; of more, a belated handshake would be a new request.
 const MOST_GONE: usize = 4096;
+/// Refusals of our own that are told, a second; all are counted.
+const REFUSALS_PER_S: u32 = 5;
 /// Answers to strangers that wait at most; further ones are not given, and counted.
 const MOST_REPLIES: usize = 4096;
 
@@ -56,7 +59,10 @@ pub struct Listener {
     settings: ListenerSettings,
     random: Random,
     jar: CookieJar,
-    inductions: Inductions,
+    inductions: Allowance,
+    refusals: Allowance,
+    /// Refusals since the last one that was told.
+    untold_refusals: u64,
     began: Instant,
     table: Table,
     events: VecDeque<ListenerEvent>,
@@ -71,12 +77,14 @@ impl Listener {
     /// A listener without connections.
     pub fn new(settings: ListenerSettings, now: Instant, mut random: Random) -> Self {
         let jar = CookieJar::new(now, &mut random);
-        let inductions = Inductions::new(settings.inductions_per_s, now);
+        let inductions = Allowance::new(settings.inductions_per_s, now);
         Self {
             settings,
             random,
             jar,
             inductions,
+            refusals: Allowance::new(REFUSALS_PER_S, now),
+            untold_refusals: 0,
             began: now,
             table: Table::default(),
             events: VecDeque::new(),

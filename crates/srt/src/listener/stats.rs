@@ -1,8 +1,12 @@
-//! What a listener counts, added up over its workers.
+//! What a listener counts, added up over its workers, and the last callers that they refused by themselves.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::core::ListenerCounters;
+use crate::core::{ListenerCounters, Refusal};
+
+/// Refusals that are remembered.
+const REFUSALS: usize = 32;
 
 /// Counters of a listener.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,24 +65,27 @@ pub(super) struct Extra {
     pub(super) overloaded: u64,
 }
 
-/// Where the workers show their counters.
+/// Where the workers show their counters, and whom they refused.
 #[derive(Debug)]
-pub(super) struct Board(Vec<Mutex<(ListenerCounters, Extra)>>);
+pub(super) struct Board {
+    places: Vec<Mutex<(ListenerCounters, Extra)>>,
+    refusals: Mutex<VecDeque<Refusal>>,
+}
 
 impl Board {
     pub(super) fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| Mutex::default()).collect())
+        Self { places: (0..workers).map(|_| Mutex::default()).collect(), refusals: Mutex::default() }
     }
 
     pub(super) fn show(&self, worker: usize, counters: ListenerCounters, extra: Extra) {
-        if let Some(place) = self.0.get(worker) {
+        if let Some(place) = self.places.get(worker) {
             *place.lock().unwrap_or_else(PoisonError::into_inner) = (counters, extra);
         }
     }
 
     /// Connections and waiting callers of the other workers.
     pub(super) fn others(&self, worker: usize) -> u64 {
-        let others = self.0.iter().enumerate().filter(|(index, _)| *index != worker);
+        let others = self.places.iter().enumerate().filter(|(index, _)| *index != worker);
         others
             .map(|(_, place)| {
                 let (counters, _) = *place.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,8 +94,19 @@ impl Board {
             .sum()
     }
 
+    pub(super) fn refused(&self, refusal: Refusal) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.truncate(REFUSALS - 1);
+        refusals.push_front(refusal);
+    }
+
+    /// The last ones, the newest first.
+    pub(super) fn refusals(&self) -> Vec<Refusal> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
     pub(super) fn sum(&self) -> ListenerStats {
-        self.0.iter().fold(ListenerStats::default(), |sum, place| {
+        self.places.iter().fold(ListenerStats::default(), |sum, place| {
             let (counters, extra) = *place.lock().unwrap_or_else(PoisonError::into_inner);
             sum.plus(&counters, &extra)
         })
@@ -135,5 +153,11 @@ impl ListenerStatsHandle {
     /// Counters so far, as of the last packets.
     pub fn stats(&self) -> ListenerStats {
         self.0.sum()
+    }
+
+    /// Callers that were refused without the application, the newest first: see
+    /// [`Listener::refusals`](crate::Listener::refusals).
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.0.refusals()
     }
 }

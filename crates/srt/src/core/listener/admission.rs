@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::table::{Entry, Open, Refused, State, Waiting};
-use super::{AcceptFailure, EncryptionPolicy, Listener, ListenerEvent, Opened, Pending};
+use super::{AcceptFailure, EncryptionPolicy, Listener, ListenerEvent, Opened, Pending, Refusal};
 use crate::RejectCode;
 use crate::core::connection::{Agreed, Connection, Keys};
 use crate::core::crypto::{ReceiveKeys, SendKeys};
@@ -31,30 +31,6 @@ const REFUSED_FOR: Duration = Duration::from_secs(3);
 /// A connection from an address where somebody calls anew must show a sign of life within this: longer than the pause
 /// between two keepalives.
 const PROBATION: Duration = Duration::from_millis(1500);
-
-/// The allowance of answers to first packets.
-pub(super) struct Inductions {
-    per_s: u32,
-    left: f64,
-    at: Instant,
-}
-
-impl Inductions {
-    pub(super) fn new(per_s: u32, now: Instant) -> Self {
-        Self { per_s, left: f64::from(per_s), at: now }
-    }
-
-    fn take(&mut self, now: Instant) -> bool {
-        let earned = now.saturating_duration_since(self.at).as_secs_f64() * f64::from(self.per_s);
-        self.at = self.at.max(now);
-        self.left = (self.left + earned).min(f64::from(self.per_s));
-        let granted = self.left >= 1.0;
-        if granted {
-            self.left -= 1.0;
-        }
-        granted
-    }
-}
 
 impl Listener {
     /// Lets a caller in.
@@ -126,6 +102,10 @@ impl Listener {
     /// Nobody has answered a request.
     pub(super) fn withdraw(&mut self, now: Instant, id: SocketId) {
         self.counters.unanswered += 1;
+        if let Some(Entry::Waiting(waiting)) = self.table.get_mut(id) {
+            let (peer, stream_id) = (waiting.peer, std::mem::take(&mut waiting.conclusion.stream_id));
+            self.tell_refusal(now, peer, stream_id, UNAVAILABLE);
+        }
         self.reject(now, id, UNAVAILABLE);
         self.events.push_back(ListenerEvent::Withdrawn { id });
     }
@@ -163,10 +143,12 @@ impl Listener {
 
     /// A caller that has proved its address asks for the first time.
     fn conclude(&mut self, now: Instant, from: SocketAddr, stamp: Stamp, handshake: &Handshake<'_>) {
-        let conclusion = match Conclusion::read(handshake).and_then(|conclusion| self.admit(conclusion)) {
+        let read = Conclusion::read(handshake).map_err(|code| (String::new(), code));
+        let conclusion = match read.and_then(|conclusion| self.admit(conclusion)) {
             Ok(conclusion) => conclusion,
-            Err(code) => {
+            Err((stream_id, code)) => {
                 self.count_refusal(code);
+                self.tell_refusal(now, from, stream_id, code);
                 return self.refuse(from, handshake.socket, handshake.initial_seq, code);
             }
         };
@@ -192,11 +174,16 @@ impl Listener {
         self.table.schedule(id, now + self.settings.accept_timeout);
     }
 
-    fn admit(&mut self, conclusion: Conclusion) -> Result<Conclusion, RejectCode> {
+    /// The conclusion, or the stream id of one that is refused, and why.
+    fn admit(&mut self, conclusion: Conclusion) -> Result<Conclusion, (String, RejectCode)> {
         let encrypts = conclusion.key_message.is_some();
         match self.settings.encryption {
-            EncryptionPolicy::Required if !encrypts => return Err(RejectCode::UNSECURE),
-            EncryptionPolicy::Refused if encrypts => return Err(RejectCode::UNSECURE),
+            EncryptionPolicy::Required if !encrypts => {
+                return Err((conclusion.stream_id, RejectCode::UNSECURE));
+            }
+            EncryptionPolicy::Refused if encrypts => {
+                return Err((conclusion.stream_id, RejectCode::UNSECURE));
+            }
             _ => {}
         }
         let (open, waiting) = (self.table.count(State::Open), self.table.count(State::Waiting));
@@ -208,7 +195,18 @@ impl Listener {
             return Ok(conclusion);
         };
         self.counters.overloaded += 1;
-        Err(full)
+        Err((conclusion.stream_id, full))
+    }
+
+    /// Tells of a refusal that the application had no part in, but not of each when there are very many.
+    fn tell_refusal(&mut self, now: Instant, peer: SocketAddr, stream_id: String, code: RejectCode) {
+        if self.refusals.take(now) {
+            let untold = std::mem::take(&mut self.untold_refusals);
+            let refusal = Refusal { at: now, peer, stream_id, code, untold };
+            self.events.push_back(ListenerEvent::Refused(refusal));
+        } else {
+            self.untold_refusals += 1;
+        }
     }
 
     /// Who is at an address where somebody calls anew was perhaps killed.

@@ -1,12 +1,12 @@
 //! What a listener is told, tells and counts.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::CloseReason;
 use crate::core::connection::{ConnectionReport, ReceiveSettings, SendSettings};
 use crate::core::receive::Sink;
 use crate::core::seq::SocketId;
+use crate::{CloseReason, RejectCode};
 
 /// How a listener behaves.
 #[derive(Debug, Clone)]
@@ -87,6 +87,9 @@ pub enum ListenerEvent {
         /// Which.
         id: SocketId,
     },
+    /// A caller was refused without the application: it asked for what cannot be, a limit was reached, or no answer
+    /// came in time. Of very many, some are told.
+    Refused(Refusal),
     /// A connection is over; everything that arrived was given to its sink before.
     Closed {
         /// Which.
@@ -105,6 +108,21 @@ pub enum ListenerEvent {
         /// Where it is.
         to: SocketAddr,
     },
+}
+
+/// A caller that the listener refused by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// When.
+    pub at: Instant,
+    /// Its address.
+    pub peer: SocketAddr,
+    /// What it asked for, untrusted; empty where that could not be read.
+    pub stream_id: String,
+    /// What it was told.
+    pub code: RejectCode,
+    /// How many before it were not told of.
+    pub untold: u64,
 }
 
 /// A caller that waits for an answer.

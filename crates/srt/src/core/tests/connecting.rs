@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::core::bench::{Application, DELAY, MS, Pair, Way, encrypted, required, secret};
+use crate::core::bench::{Application, DELAY, MS, Pair, Way, at, encrypted, required, secret};
 use crate::core::crypto::Cipher;
-use crate::core::{CallerEvent, CallerSettings, ConnectFailure, ListenerEvent};
+use crate::core::{CallerEvent, CallerSettings, ConnectFailure, ListenerEvent, ListenerSettings};
 use crate::{KeySize, RejectCode};
 
 const SECRET: &str = "correct horse";
@@ -44,7 +44,7 @@ fn the_larger_latency_is_agreed_on() {
     for (ours, theirs, agreed) in [(300, 2000, 2000), (3000, 120, 3000)] {
         let mut settings = CallerSettings::default();
         settings.receive.latency = ours * MS;
-        let mut listener = crate::core::ListenerSettings::default();
+        let mut listener = ListenerSettings::default();
         listener.receive.latency = theirs * MS;
         let mut pair = Pair::with(&settings, listener, Application::Accepts(None));
         pair.run(200 * MS);
@@ -76,7 +76,7 @@ fn who_does_not_encrypt_where_all_must_is_refused_without_asking_the_application
     let mut pair = Pair::with(&CallerSettings::default(), required(), Application::Accepts(None));
     pair.run(5 * DELAY);
     assert_eq!(pair.caller_events, [CallerEvent::Rejected(RejectCode::UNSECURE)]);
-    assert!(pair.listener_events.is_empty());
+    assert!(matches!(pair.listener_events[..], [ListenerEvent::Refused(_)]), "{:?}", pair.listener_events);
 }
 
 #[test]
@@ -171,14 +171,111 @@ fn an_unanswered_caller_is_told_and_cannot_be_accepted_any_more() {
     let settings = CallerSettings { connect_timeout: Duration::from_secs(10), ..CallerSettings::default() };
     let mut pair = Pair::new(&settings, Application::Waits);
     pair.run(Duration::from_secs(4));
-    let [ListenerEvent::Requested(request), ListenerEvent::Withdrawn { id }] = &pair.listener_events[..]
+    let events = &pair.listener_events[..];
+    let [ListenerEvent::Requested(request), ListenerEvent::Refused(refusal), ListenerEvent::Withdrawn { id }] =
+        events
     else {
-        panic!("{:?}", pair.listener_events);
+        panic!("{events:?}");
     };
-    assert_eq!(request.id, *id);
+    assert_eq!((request.id, refusal.code), (*id, RejectCode(2503)));
+    assert_eq!(refusal.stream_id, request.stream_id);
     let id = *id;
     assert!(matches!(pair.caller_events[..], [CallerEvent::Rejected(_)]));
     assert!(pair.listener.accept(pair.now, id, None).is_err());
     assert_eq!(pair.listener.stats().half_open, 0);
     assert_eq!(pair.listener.stats().unanswered, 1);
+}
+
+#[test]
+fn a_caller_says_that_it_drops_late_packets_and_reports_losses_again_and_again() {
+    use crate::core::packet::{Body, HelloFlags, Packet};
+    let pair = Pair::connected(&CallerSettings::default(), Application::Accepts(None));
+    let said: Vec<_> = pair
+        .seen
+        .iter()
+        .filter_map(|(_, datagram)| match Packet::parse(datagram) {
+            Ok(Packet::Control(control)) => match control.body {
+                Body::Handshake(handshake) => {
+                    let extensions = &handshake.extensions;
+                    extensions.hello_request().or_else(|| extensions.hello_response())
+                }
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    assert_eq!(said.len(), 2, "both sides");
+    let flags = HelloFlags::TLPKTDROP.with(HelloFlags::PERIODICNAK).with(HelloFlags::REXMITFLG);
+    for hello in said {
+        assert!(hello.flags.has(flags) && !hello.flags.has(HelloFlags::STREAM), "{:?}", hello.flags);
+    }
+}
+
+#[test]
+fn defaults_are_those_of_srt() {
+    let caller = CallerSettings::default();
+    assert_eq!((caller.connect_timeout, caller.peer_idle), (Duration::from_secs(3), Duration::from_secs(5)));
+    assert_eq!((caller.receive.window_packets, caller.send.max_buffer_packets), (8192, 25_600));
+    assert_eq!((caller.send.overhead_percent, caller.send.too_late), (25, None));
+    let listener = ListenerSettings::default();
+    assert_eq!(
+        (listener.peer_idle, listener.accept_timeout),
+        (Duration::from_secs(5), Duration::from_secs(3))
+    );
+    assert!(
+        crate::Passphrase::new("x".repeat(9)).is_err() && crate::Passphrase::new("x".repeat(80)).is_err()
+    );
+    assert!(crate::Passphrase::new("x".repeat(10)).is_ok() && crate::Passphrase::new("x".repeat(79)).is_ok());
+}
+
+/// The first packet that a caller sends, and what a stranger makes of it: another socket, other addresses.
+fn induction(pair: &Pair) -> Vec<u8> {
+    pair.seen.iter().find(|(way, _)| *way == Way::Up).unwrap().1.clone()
+}
+
+#[test]
+fn twenty_thousand_spoofed_inductions_leave_nothing() {
+    let mut pair = Pair::connected(&CallerSettings::default(), Application::Accepts(None));
+    let (entries, first) = (pair.listener.entries(), induction(&pair));
+    for n in 0..20_000_u32 {
+        let from = at(&format!("203.0.{}.{}:{}", n >> 8 & 0xFF, n & 0xFF, 1 + n % 60_000));
+        pair.listener.handle_datagram(pair.now, from, &mut first.clone(), &mut pair.at_listener);
+    }
+    assert_eq!(pair.listener.entries(), entries, "nothing is kept");
+    let stats = pair.listener.stats();
+    assert_eq!((stats.half_open, stats.connections), (0, 1));
+    assert!(stats.rate_limited > 10_000, "answers are bounded, too: {stats:?}");
+    assert_talks(&mut pair);
+}
+
+#[test]
+fn a_refusal_of_the_listeners_own_is_told_with_who_and_why_but_not_each_of_very_many() {
+    let mut pair = Pair::with(&CallerSettings::default(), required(), Application::Waits);
+    pair.run(200 * MS);
+    let refused = |pair: &Pair| -> Vec<_> {
+        let told = pair.listener_events.iter().filter_map(|event| match event {
+            ListenerEvent::Refused(refusal) => Some(refusal.clone()),
+            _ => None,
+        });
+        told.collect()
+    };
+    let first = refused(&pair);
+    assert_eq!(first.len(), 1);
+    assert_eq!((first[0].peer, first[0].code, first[0].untold), (pair.caller_at, RejectCode::UNSECURE, 0));
+    let conclusion = pair.seen.iter().filter(|(way, _)| *way == Way::Up).nth(1).unwrap().1.clone();
+    for n in 0..1000_u32 {
+        // Another socket of the same host each time: its id is the tenth word of the handshake.
+        let mut datagram = conclusion.clone();
+        datagram[40..44].copy_from_slice(&(n + 10).to_be_bytes());
+        pair.listener.handle_datagram(pair.now, pair.caller_at, &mut datagram, &mut pair.at_listener);
+    }
+    pair.run(1000 * MS);
+    let mut datagram = conclusion.clone();
+    datagram[40..44].copy_from_slice(&9_u32.to_be_bytes());
+    pair.listener.handle_datagram(pair.now, pair.caller_at, &mut datagram, &mut pair.at_listener);
+    pair.run(10 * MS);
+    let told = refused(&pair);
+    assert!((5..=8).contains(&told.len()), "{}", told.len());
+    let counted = told.len() as u64 + told.iter().map(|refusal| refusal.untold).sum::<u64>();
+    assert_eq!((counted, pair.listener.stats().rejected), (1002, 1002), "told or counted");
 }

@@ -82,7 +82,7 @@ impl ListenerEnd {
                     self.state = State::Closed(format!("{reason:?}"));
                     self.last_report = *stats;
                 }
-                ListenerEvent::Closed { .. } | ListenerEvent::Moved { .. } => {}
+                ListenerEvent::Closed { .. } | ListenerEvent::Moved { .. } | ListenerEvent::Refused(_) => {}
             }
         }
     }
