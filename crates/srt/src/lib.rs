@@ -6,7 +6,7 @@
 //! SRT as others have it takes [`DeliveryMode::Tsbpd`].
 //!
 //! Rooms: [`core`] is the protocol, without sockets and clocks; `listener` and `caller` drive it, by the sockets of
-//! `sys`; `queue` stands between a connection and its consumer.
+//! `sys`; `line` is a caller that connects again by itself; `queue` stands between a connection and its consumer.
 //!
 //! What does not belong here: stream id grammar, who may publish, what the bytes are.
 //!
@@ -19,6 +19,7 @@ mod caller;
 mod connection;
 pub mod core;
 mod delivery;
+mod line;
 mod listener;
 mod passphrase;
 mod queue;
@@ -30,6 +31,7 @@ pub use crate::core::{Cipher, DeliveryMode, Refusal};
 pub use caller::{Caller, CallerConfig, ConnectError, SendError, SendStats};
 pub use connection::{Connection, ConnectionStats};
 pub use delivery::{CloseReason, Delivery, LostRange};
+pub use line::{Call, CallEnd, Dialler, Interrupted, InterruptedBy, Line, LineError, Pulse, VigilConfig};
 pub use listener::{AcceptError, Listener, ListenerConfig, ListenerStats, ListenerStatsHandle, Request};
 pub use passphrase::{Encryption, KeySize, Passphrase, PassphraseError};
 pub use reject::{RejectCode, RejectReason};
