@@ -33,6 +33,8 @@ pub struct CallerConfig {
     pub overhead_percent: u32,
     /// Give up a payload that was not acknowledged after this, and tell the listener (default: never).
     pub too_late: Option<Duration>,
+    /// Encrypt with a new key after so many packets (default: 2^24, as libsrt).
+    pub key_refresh_packets: Option<u32>,
     /// Payload bytes queued or unacknowledged at most (default 8 MiB, up to 64 MiB).
     pub max_buffer_bytes: usize,
     /// Payload bytes from the listener that may wait for [`Caller::recv`](crate::Caller::recv) (default 1 MiB). Beyond
@@ -58,6 +60,7 @@ impl Default for CallerConfig {
             bandwidth_bytes_per_second: 12_500_000,
             overhead_percent: 25,
             too_late: None,
+            key_refresh_packets: None,
             max_buffer_bytes: 8 << 20,
             max_queued_bytes: 1 << 20,
             delivery: DeliveryMode::Hold,
@@ -92,6 +95,7 @@ impl CallerConfig {
             overhead_percent: self.overhead_percent,
             max_buffer_bytes: self.max_buffer_bytes,
             too_late: self.too_late,
+            key_refresh_packets: self.key_refresh_packets,
             ..SendSettings::default()
         };
         Ok(CallerSettings {

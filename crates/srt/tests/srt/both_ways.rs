@@ -142,7 +142,7 @@ async fn many_callers_share_the_workers_and_a_limit() {
 }
 
 /// A router that gives its client a new port now and then.
-async fn router(target: SocketAddr, every: u64, moves: Arc<AtomicU64>) -> SocketAddr {
+pub(crate) async fn router(target: SocketAddr, every: u64, moves: Arc<AtomicU64>) -> SocketAddr {
     let front = UdpSocket::bind(local()).await.unwrap();
     let addr = front.local_addr().unwrap();
     tokio::spawn(async move {

@@ -15,11 +15,11 @@ use tokio::process::{Child, Command};
 use crate::link::{Faults, Link};
 use crate::traffic::{PATIENCE, listen, local};
 
-const STREAM_ID: &str = "publish:3f2c/20261122-101500";
-const SECRET: &str = "a long enough secret";
+pub(crate) const STREAM_ID: &str = "publish:3f2c/20261122-101500";
+pub(crate) const SECRET: &str = "a long enough secret";
 
 /// A second and a half of video in real time.
-fn ffmpeg(addr: SocketAddr, options: &str) -> Command {
+pub(crate) fn ffmpeg(addr: SocketAddr, options: &str) -> Command {
     let mut command = Command::new("ffmpeg");
     let input = ["-hide_banner", "-loglevel", "warning", "-nostdin", "-re", "-f", "lavfi", "-i"];
     let codec = "-t 1.5 -c:v libx264 -preset ultrafast -tune zerolatency -g 15 -b:v 2M -minrate 2M -maxrate 2M -bufsize 500k -x264-params nal-hrd=cbr -f mpegts".split(' ');
@@ -29,19 +29,19 @@ fn ffmpeg(addr: SocketAddr, options: &str) -> Command {
     command
 }
 
-fn srt_live_transmit(from: &str, to: &str) -> Child {
+pub(crate) fn srt_live_transmit(from: &str, to: &str) -> Child {
     let mut command = Command::new("srt-live-transmit");
     command.args(["-loglevel:error", "-chunk:1456", from, to]).kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     command.spawn().expect("srt-live-transmit is installed")
 }
 
-async fn output(command: &mut Command) -> Output {
+pub(crate) async fn output(command: &mut Command) -> Output {
     tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends in time").expect("it is installed")
 }
 
 /// All bytes of a connection; losses are a failure.
-async fn collect(mut connection: Connection) -> (Vec<u8>, CloseReason) {
+pub(crate) async fn collect(mut connection: Connection) -> (Vec<u8>, CloseReason) {
     let mut bytes = Vec::new();
     loop {
         match tokio::time::timeout(PATIENCE, connection.recv()).await.expect("a delivery in time") {
@@ -52,7 +52,7 @@ async fn collect(mut connection: Connection) -> (Vec<u8>, CloseReason) {
     }
 }
 
-fn assert_transport_stream(bytes: &[u8]) {
+pub(crate) fn assert_transport_stream(bytes: &[u8]) {
     assert!(bytes.len() > 20_000 && bytes.len().is_multiple_of(188), "{} bytes", bytes.len());
     assert!(bytes.chunks(188).all(|packet| packet[0] == 0x47));
 }
@@ -104,12 +104,12 @@ async fn ffmpeg_changes_its_keys_and_nothing_is_lost() {
 
 /// How many bytes came, and where packets were lost.
 #[derive(Debug, Default)]
-struct Tracked {
-    bytes: u64,
-    losses: Vec<(u64, u64)>,
+pub(crate) struct Tracked {
+    pub(crate) bytes: u64,
+    pub(crate) losses: Vec<(u64, u64)>,
 }
 
-async fn track(mut connection: Connection) -> Tracked {
+pub(crate) async fn track(mut connection: Connection) -> Tracked {
     let mut tracked = Tracked::default();
     loop {
         match tokio::time::timeout(PATIENCE, connection.recv()).await.expect("a delivery in time") {
@@ -195,11 +195,11 @@ async fn srt_live_transmit_publishes_its_large_payloads_byte_for_byte() {
 }
 
 /// A port that was free a moment ago.
-async fn free_port() -> u16 {
+pub(crate) async fn free_port() -> u16 {
     UdpSocket::bind(local()).await.unwrap().local_addr().unwrap().port()
 }
 
-async fn connect(url: &str) -> Caller {
+pub(crate) async fn connect(url: &str) -> Caller {
     let url: SrtUrl = url.parse().unwrap();
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
@@ -17,6 +17,8 @@ pub(crate) struct Faults {
     /// Share of datagrams that come up to 10 ms late.
     pub(crate) reorder: f64,
     pub(crate) delay: Duration,
+    /// Of what comes back, the datagram of this number (from 1) is lost.
+    pub(crate) lost_answer: u64,
 }
 
 /// Datagrams and bytes that entered the link, by direction.
@@ -27,6 +29,15 @@ pub(crate) struct Counters {
     pub(crate) down_packets: AtomicU64,
     pub(crate) up_packets: AtomicU64,
     pub(crate) cut: AtomicBool,
+    /// Clients so far, and of these the first so many that nothing passes of.
+    clients: AtomicUsize,
+    swallowed: AtomicUsize,
+}
+
+impl Counters {
+    fn swallows(&self, client: usize) -> bool {
+        client < self.swallowed.load(Ordering::Relaxed)
+    }
 }
 
 /// A running relay.
@@ -55,39 +66,41 @@ impl Link {
         }
     }
 
+    /// From now on nothing passes of the clients that were here so far: a router that has forgotten them.
+    pub(crate) fn swallow(&self) {
+        self.counters.swallowed.store(self.counters.clients.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     pub(crate) fn cut(&self, cut: bool) {
         self.counters.cut.store(cut, Ordering::Relaxed);
     }
 }
 
 async fn up(front: Arc<UdpSocket>, target: SocketAddr, faults: Faults, seed: u64, counters: Arc<Counters>) {
-    let mut backs: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
+    let mut backs: HashMap<SocketAddr, (usize, Arc<UdpSocket>)> = HashMap::new();
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut buffer = [0; 2048];
     loop {
         let Ok((length, from)) = front.recv_from(&mut buffer).await else { continue };
         if let Entry::Vacant(entry) = backs.entry(from) {
             let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
-            tokio::spawn(down(
-                Arc::clone(&front),
-                Arc::clone(&back),
-                from,
-                faults,
-                seed + 1,
-                Arc::clone(&counters),
-            ));
-            entry.insert(back);
+            let client = (counters.clients.fetch_add(1, Ordering::Relaxed), from);
+            let ends = (Arc::clone(&front), Arc::clone(&back));
+            tokio::spawn(down(ends, client, faults, seed + 1, Arc::clone(&counters)));
+            entry.insert((client.0, back));
         }
         counters.up_bytes.fetch_add(length as u64, Ordering::Relaxed);
         counters.up_packets.fetch_add(1, Ordering::Relaxed);
-        forward(&mut rng, faults, &counters, &backs[&from], target, &buffer[..length]);
+        let (client, back) = &backs[&from];
+        if !counters.swallows(*client) {
+            forward(&mut rng, faults, &counters, back, target, &buffer[..length]);
+        }
     }
 }
 
 async fn down(
-    front: Arc<UdpSocket>,
-    back: Arc<UdpSocket>,
-    client: SocketAddr,
+    (front, back): (Arc<UdpSocket>, Arc<UdpSocket>),
+    (client, address): (usize, SocketAddr),
     faults: Faults,
     seed: u64,
     counters: Arc<Counters>,
@@ -97,8 +110,10 @@ async fn down(
     loop {
         let Ok((length, _)) = back.recv_from(&mut buffer).await else { continue };
         counters.down_bytes.fetch_add(length as u64, Ordering::Relaxed);
-        counters.down_packets.fetch_add(1, Ordering::Relaxed);
-        forward(&mut rng, faults, &counters, &front, client, &buffer[..length]);
+        let before = counters.down_packets.fetch_add(1, Ordering::Relaxed);
+        if before + 1 != faults.lost_answer && !counters.swallows(client) {
+            forward(&mut rng, faults, &counters, &front, address, &buffer[..length]);
+        }
     }
 }
 

@@ -40,7 +40,7 @@ async fn run(faults: Faults, seed: u64, count: u64, rate: u64, encryption: Optio
 }
 
 fn bad(loss: f64) -> Faults {
-    Faults { loss, duplicate: 0.01, reorder: 0.02, delay: Duration::from_millis(20) }
+    Faults { loss, duplicate: 0.01, reorder: 0.02, delay: Duration::from_millis(20), lost_answer: 0 }
 }
 
 #[tokio::test]

@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[cfg(target_os = "linux")]
+mod address;
 mod both_ways;
 mod connections;
 mod libsrt;
+mod line;
 mod link;
 mod loss;
+mod peers;
 mod traffic;
