@@ -22,6 +22,7 @@ python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
 [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
 if [ "${1:-}" = tests ] || [ "${1:-}" = bench-srt ]; then
     need srt-live-transmit srt-tools
+    need ip iproute2              # network namespaces, for callers whose address changes
 fi
 if [ "${1:-}" = tests ]; then
     need chromium chromium
