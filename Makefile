@@ -67,6 +67,11 @@ web-check: setup-tests web/node_modules/.package-lock.json ## The dashboard: typ
 	cd web && $(WEB) npm run --silent build -- --outDir ../target/web-dist --emptyOutDir --logLevel warn
 	@diff -r target/web-dist web/dist || { echo "web-check: web/dist is not what web/src builds; run: make web, and commit it" >&2; exit 1; }
 
+.PHONY: e2e
+e2e: setup-tests footage web/node_modules/.package-lock.json ## The dashboard in a real browser against the real binary (E2E="live clip": some of it)
+	$(CARGO) build --locked -p dashvault
+	cd web && $(WEB) node e2e/run.mjs $(E2E)
+
 setup: ## Install what the demo needs
 	@scripts/setup.sh
 

@@ -1,6 +1,6 @@
 // hls.js, loaded when the first picture is to be shown, with this project's settings.
 import type Hls from 'hls.js/light';
-import type { HlsConfig, LoaderResponse, LoadPolicy } from 'hls.js/light';
+import type { HlsConfig, LoaderCallbacks, LoaderConfiguration, LoaderContext, LoaderResponse, LoadPolicy } from 'hls.js/light';
 import workerUrl from 'hls.js/dist/hls.worker.js?url';
 
 export type HlsClass = typeof Hls;
@@ -28,11 +28,38 @@ const playlists = endless((status) => status === 401 || status === 403);
 const recorded = endless((status) => status >= 400 && status < 500 && status !== 408 && status !== 429);
 const segments = endless((status) => status >= 400 && status < 500 && status !== 408 && status !== 429);
 
-export function settings(live: boolean): Partial<HlsConfig> {
+/** How close to now live is shown. Browsers open six connections to a host, and each low-latency player holds one. */
+export type Pace = 'close' | 'calm';
+
+/** A playlist without what makes players hold a request open until there is more. */
+export function calmed(playlist: string): string {
+  return playlist
+    .split('\n')
+    .filter((line) => !/^#EXT-X-(PART|PART-INF|PRELOAD-HINT|RENDITION-REPORT|SERVER-CONTROL|SKIP)\b/.test(line))
+    .join('\n');
+}
+
+/** Loads playlists as hls.js does, and calms them. */
+function calmLoader(Class: HlsClass): HlsConfig['pLoader'] {
+  const Loader = Class.DefaultConfig.loader;
+  class CalmLoader extends Loader {
+    override load(context: LoaderContext, config: LoaderConfiguration, callbacks: LoaderCallbacks<LoaderContext>): void {
+      const onSuccess: typeof callbacks.onSuccess = (response, ...rest) => {
+        if (typeof response.data === 'string') response.data = calmed(response.data);
+        callbacks.onSuccess(response, ...rest);
+      };
+      super.load(context, config, { ...callbacks, onSuccess });
+    }
+  }
+  return CalmLoader as unknown as HlsConfig['pLoader'];
+}
+
+export function settings(Class: HlsClass, live: boolean, pace: Pace): Partial<HlsConfig> {
+  const calm = live && pace === 'calm';
   return {
     enableWorker: true,
     workerPath: workerUrl,
-    lowLatencyMode: live,
+    lowLatencyMode: live && !calm,
     maxLiveSyncPlaybackRate: live ? 1.2 : 1,
     backBufferLength: live ? 20 : 60,
     maxBufferLength: live ? 10 : 20,
@@ -40,7 +67,6 @@ export function settings(live: boolean): Partial<HlsConfig> {
     manifestLoadPolicy: live ? playlists : recorded,
     playlistLoadPolicy: live ? playlists : recorded,
     fragLoadPolicy: segments,
-    // The bearer of a segment is the cookie, which goes along by itself.
-    debug: false,
+    ...(calm && { pLoader: calmLoader(Class), liveSyncDurationCount: 2 }),
   };
 }

@@ -3,7 +3,7 @@
 import type Hls from 'hls.js/light';
 import type { ErrorData, LevelDetails } from 'hls.js/light';
 import { livePlaylist, vodPlaylist } from '../api';
-import { loadHls, settings } from './hls';
+import { loadHls, settings, type Pace } from './hls';
 import { extent, placeOf, wallAt, windowFor, type Piece } from './wallclock';
 
 export type StageState = 'idle' | 'loading' | 'playing' | 'paused' | 'waiting' | 'ended' | 'unplayable' | 'empty';
@@ -24,6 +24,7 @@ export class Stage {
   #device: string;
   #camera: string;
   #events: StageEvents;
+  #pace: Pace;
   #hls: Hls | undefined;
   #details: LevelDetails | undefined;
   #mode: 'idle' | 'live' | 'recorded' = 'idle';
@@ -37,8 +38,8 @@ export class Stage {
   #recoveredAt = 0;
   #cleanups: (() => void)[] = [];
 
-  constructor(video: HTMLVideoElement, device: string, camera: string, events: StageEvents = {}) {
-    [this.video, this.#device, this.#camera, this.#events] = [video, device, camera, events];
+  constructor(video: HTMLVideoElement, device: string, camera: string, pace: Pace, events: StageEvents = {}) {
+    [this.video, this.#device, this.#camera, this.#pace, this.#events] = [video, device, camera, pace, events];
     const on = (name: keyof HTMLMediaElementEventMap, handler: () => void) => {
       video.addEventListener(name, handler);
       this.#cleanups.push(() => video.removeEventListener(name, handler));
@@ -161,7 +162,7 @@ export class Stage {
     if (turn !== this.#turn) return;
     this.#hls?.destroy();
     this.#hls = undefined;
-    if (Hls.isSupported()) this.#begin(new Hls(settings(live)), Hls, url, turn);
+    if (Hls.isSupported()) this.#begin(new Hls(settings(Hls, live, this.#pace)), Hls, url, turn);
     else if (this.video.canPlayType('application/vnd.apple.mpegurl') !== '') this.#native(url);
     else this.#say('unplayable');
   }

@@ -140,7 +140,7 @@ export const Timeline: Component<Props> = (props) => {
   const visible = (x: number) => x >= -1 && x <= pixels() + 1;
 
   return (
-    <div class="timeline" ref={box}>
+    <div class="timeline" ref={box} data-from={props.view.from} data-to={props.view.to}>
       <div class="timeline-box" style={{ height: `${heightFor(props.rows.length)}px` }}>
         <canvas ref={canvas} class="timeline-canvas" aria-hidden="true"
           onPointerDown={down} onPointerMove={move} onPointerUp={up} onPointerCancel={up} onPointerLeave={() => setHover(undefined)} />

@@ -1,6 +1,7 @@
 // One camera on the vehicle page: its picture, and what it waits for.
 import { onCleanup, onMount, Show, type Component } from 'solid-js';
 import { Spinner } from '../ui/parts';
+import type { Pace } from '../player/hls';
 import type { Transport } from './transport';
 
 const WORDS: Record<string, string> = {
@@ -9,10 +10,10 @@ const WORDS: Record<string, string> = {
   unplayable: 'This browser cannot play the video. Use a current Chrome, Edge, Firefox or Safari; clips can be downloaded here all the same.',
 };
 
-export const StageView: Component<{ camera: string; transport: Transport; muted: boolean; lead: boolean; only: boolean; choose: () => void }> = (props) => {
+export const StageView: Component<{ camera: string; transport: Transport; muted: boolean; lead: boolean; only: boolean; pace: Pace; choose: () => void }> = (props) => {
   let video!: HTMLVideoElement;
   const camera = props.camera;
-  onMount(() => props.transport.add(camera, video));
+  onMount(() => props.transport.add(camera, video, props.pace));
   onCleanup(() => props.transport.remove(camera));
   const state = () => props.transport.states()[camera] ?? 'loading';
   return (

@@ -4,6 +4,7 @@ import * as api from '../api';
 import { kept, keep } from '../ui/theme';
 import { clock } from '../format';
 import { Stage, type StageState } from '../player/stage';
+import type { Pace } from '../player/hls';
 import { follow } from '../player/wallclock';
 import { footageFrom, spanAt, STATE_NAMES } from '../timeline/spans';
 import type { Span } from '../api/types';
@@ -35,8 +36,8 @@ export function createTransport(device: string, spansOf: (camera: string) => rea
   };
   const leading = () => stages.get(lead());
 
-  function add(camera: string, video: HTMLVideoElement): void {
-    const stage = new Stage(video, device, camera, {
+  function add(camera: string, video: HTMLVideoElement, pace: Pace): void {
+    const stage = new Stage(video, device, camera, pace, {
       state: (state) => setStates((all) => ({ ...all, [camera]: state })),
       landed: (at) => {
         if (camera !== lead()) return;

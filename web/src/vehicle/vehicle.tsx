@@ -23,6 +23,8 @@ import { StageView } from './stage-view';
 import { createTransport } from './transport';
 
 const HOUR = 3_600_000;
+/** As many low-latency players as leave a browser's connections for the rest. */
+const CLOSE_PLAYERS = 3;
 
 const Vehicle: Component<{ device: string }> = (props) => {
   const device = props.device;
@@ -191,7 +193,7 @@ const Vehicle: Component<{ device: string }> = (props) => {
       }>
         <div class="stages" data-count={shown().length}>
           <For each={shown()}>
-            {(camera) => <StageView camera={camera} transport={transport} muted={muted() || camera !== transport.lead()} lead={camera === transport.lead()} only={shown().length === 1} choose={() => transport.setLead(camera)} />}
+            {(camera) => <StageView camera={camera} transport={transport} muted={muted() || camera !== transport.lead()} lead={camera === transport.lead()} only={shown().length === 1} pace={all() && names().length > CLOSE_PLAYERS ? 'calm' : 'close'} choose={() => transport.setLead(camera)} />}
           </For>
           <Show when={transport.said()}><p class="stage-say" role="status">{transport.said()}</p></Show>
         </div>

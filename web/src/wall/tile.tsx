@@ -42,7 +42,7 @@ const Moving: Component<{ device: string; camera: string }> = (props) => {
   const [state, setState] = createSignal<StageState>('loading');
   const [shownOnce, setShownOnce] = createSignal(false);
   createEffect(on(() => [props.device, props.camera] as const, ([device, camera]) => {
-    const stage = new Stage(video, device, camera, { state: (now) => { setState(now); if (now === 'playing') setShownOnce(true); } });
+    const stage = new Stage(video, device, camera, 'calm', { state: (now) => { setState(now); if (now === 'playing') setShownOnce(true); } });
     void stage.live();
     onCleanup(() => stage.destroy());
   }));
