@@ -4,6 +4,7 @@
 //! Text in, text out, so that every platform's commands are tested on any; only `probe` runs something. Not here:
 //! running the capture itself (`crate::camera`).
 
+mod clock;
 mod command;
 mod device;
 mod list;

@@ -8,6 +8,7 @@
 
 use std::ffi::OsString;
 
+use super::clock;
 use super::device::device_input;
 use super::spec::without_credentials;
 use super::{CameraSpec, Encoder, EncoderOptions, Source};
@@ -170,6 +171,7 @@ fn test_input(args: &mut Args, encode: &EncoderOptions, draws_text: bool) -> Inp
             ",drawtext=text=%{{localtime}}:fontsize={size}:fontcolor=white:box=1:boxcolor=black@0.6:x={size}:y=h-2*{size}"
         );
     }
+    picture += &clock::overlay(width, height, fps);
     args.words("-re -f lavfi -i").push(picture);
     args.words("-re -f lavfi -i sine=frequency=440:sample_rate=48000");
     Inputs::Two
