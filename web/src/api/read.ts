@@ -100,10 +100,10 @@ export function event(value: unknown): t.VehicleEvent {
 }
 
 const JOB_STATES: Record<string, t.ClipState> = {
-  waiting: 'waiting', queued: 'waiting', pending: 'waiting',
-  running: 'running', working: 'running',
-  done: 'done', ready: 'done', finished: 'done', stored: 'done',
-  failed: 'failed', cancelled: 'cancelled',
+  queued: 'waiting', running: 'running',
+  done: 'done', finished: 'done', duplicate: 'done',
+  receiving: 'running',
+  failed: 'failed',
 };
 
 function jobState(value: unknown): t.ClipState {
@@ -144,7 +144,7 @@ const length = (range: Json): number => Math.max(0, (number(range['to']) ?? 0) -
 
 /** Why a job failed. */
 function reason(answer: Json): string | undefined {
-  return text(answer['error']) ?? text(object(answer['problem'])['detail']);
+  return text(answer['error']) ?? text(object(answer['error'])['detail']) ?? text(object(answer['problem'])['detail']);
 }
 
 export function importJob(value: unknown): t.ImportJob {
@@ -159,6 +159,7 @@ export function importJob(value: unknown): t.ImportJob {
     progress: progress(answer, state),
     from: number(answer['from']),
     to: number(answer['to']),
+    duplicate: answer['state'] === 'duplicate' || undefined,
     error: reason(answer),
     created: number(answer['created_ms']) ?? number(answer['created']),
   });

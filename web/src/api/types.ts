@@ -76,7 +76,7 @@ export interface VehicleEvent {
   locked: boolean;
 }
 
-export type ClipState = 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
+export type ClipState = 'waiting' | 'running' | 'done' | 'failed';
 
 export interface Clip {
   id: string;
@@ -105,6 +105,8 @@ export interface ImportJob {
   device: string;
   camera: string;
   filename: string;
+  /** The same file was here already. */
+  duplicate?: boolean;
   state: ClipState;
   progress: number;
   from?: number;

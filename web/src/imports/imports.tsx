@@ -125,7 +125,7 @@ const JobRow: Component<{ job: ImportJob; remove: () => void }> = (props) => (
     <td class="num nowrap" data-label="Footage from"><Show when={props.job.from} fallback={<span class="muted">–</span>}>{(from) => <a href={`/d/${encodeURIComponent(props.job.device)}?camera=${encodeURIComponent(props.job.camera)}&at=${from() + 500}`}>{moment(from())}</a>}</Show></td>
     <td data-label="State">
       <Show when={props.job.state !== 'running'} fallback={<Progress value={props.job.progress} label="Progress" />}>
-        <span class="badge" classList={{ good: props.job.state === 'done', bad: props.job.state === 'failed' }}>{props.job.state === 'done' ? 'on the timeline' : props.job.state}</span>
+        <span class="badge" classList={{ good: props.job.state === 'done', bad: props.job.state === 'failed' }}>{props.job.duplicate ? 'was here already' : props.job.state === 'done' ? 'on the timeline' : props.job.state}</span>
         <Show when={props.job.error}><small class="bad"> {props.job.error}</small></Show>
       </Show>
     </td>
