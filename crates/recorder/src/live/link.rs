@@ -8,16 +8,17 @@
 //! the new one, which begins at the open segment and leaves the old one's unacknowledged rest to backfill.
 //! ```
 //! Belongs here: the driver of that. Not here: a connection at work (`session`), what is sent (`ring`), what arrived
-//! (`ledger`), SRT (`dashvault-srt`).
+//! (`ledger`), SRT, and when a connection is doubted, replaced and dialled again (`dashvault-srt`'s `line`).
 //!
 //! Invariants: a connection begins at a segment's start; the ledger knows of a connection exactly while there is one.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dashvault_base::RecordingId;
-use dashvault_srt::{Caller, CallerConfig, ConnectError, Encryption, KeySize, Passphrase};
+use dashvault_srt::{
+    Call, CallEnd, CallerConfig, ConnectError, Dialler, Encryption, KeySize, Passphrase, VigilConfig,
+};
 use dashvault_wire::{Credential, StreamId};
 use tokio::sync::watch;
 
@@ -29,8 +30,6 @@ use crate::reach::{Side, jittered};
 use crate::shared::{CameraShared, Shared, lock};
 use crate::target::SrtTarget;
 
-/// A connection that the peer closes sooner than this was not wanted.
-const SHORT_SESSION: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const HANDSHAKE_RETRY: Duration = Duration::from_millis(200);
 
@@ -41,12 +40,14 @@ pub(crate) async fn run(
     target: SrtTarget,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let mut link = Link { shared: &shared, index, target, address: None, failures: 0 };
+    let (host, port) = (target.host.clone(), target.port);
+    let dialler = Dialler::new(host, port, CallerConfig::default(), VigilConfig::default());
+    let mut link = Link { shared: &shared, index, target, dialler };
     loop {
         let Some(recording) = link.next_recording(&mut stopping).await else { break };
         link.set_state("connecting", None);
         match link.connect(recording).await {
-            Ok(caller) => link.serve(caller, recording).await,
+            Ok(call) => link.serve(call, recording).await,
             Err(error) => link.refused(&error, &stopping).await,
         }
     }
@@ -58,9 +59,7 @@ struct Link<'a> {
     shared: &'a Arc<Shared>,
     index: usize,
     target: SrtTarget,
-    /// The last address that the name resolved to: names may not resolve while the network is away.
-    address: Option<SocketAddr>,
-    failures: u32,
+    dialler: Dialler,
 }
 
 impl Link<'_> {
@@ -101,9 +100,9 @@ impl Link<'_> {
         }
     }
 
-    async fn connect(&mut self, recording: RecordingId) -> Result<Caller, ConnectError> {
-        let (peer, config) = (self.resolve().await?, self.caller_config(recording));
-        Caller::connect(peer, config).await
+    async fn connect(&mut self, recording: RecordingId) -> Result<Call, ConnectError> {
+        self.dialler.set_caller(self.caller_config(recording));
+        self.dialler.dial().await
     }
 
     fn caller_config(&self, recording: RecordingId) -> CallerConfig {
@@ -116,22 +115,6 @@ impl Link<'_> {
             max_buffer_bytes: self.buffer_bytes(),
             bandwidth_bytes_per_second: UNLIMITED_BYTES_PER_S,
             ..CallerConfig::default()
-        }
-    }
-
-    async fn resolve(&mut self) -> Result<SocketAddr, ConnectError> {
-        let SrtTarget { host, port, .. } = &self.target;
-        let lookup =
-            tokio::time::timeout(Duration::from_secs(2), tokio::net::lookup_host((host.as_str(), *port)));
-        let found = match lookup.await {
-            Ok(Ok(mut addresses)) => addresses.next().ok_or_else(|| std::io::ErrorKind::NotFound.into()),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
-        };
-        match (found, self.address) {
-            (Ok(address), _) => Ok(*self.address.insert(address)),
-            (Err(_), Some(known)) => Ok(known),
-            (Err(source), None) => Err(ConnectError::Resolve { host: host.clone(), source }),
         }
     }
 
@@ -159,9 +142,8 @@ impl Link<'_> {
         rate.saturating_mul(2).clamp(LEAST, 4 << 20)
     }
 
-    async fn refused(&mut self, error: &ConnectError, stopping: &watch::Receiver<bool>) {
+    async fn refused(&self, error: &ConnectError, stopping: &watch::Receiver<bool>) {
         self.shared.reach.failed(Side::Live);
-        self.failures = self.failures.saturating_add(1);
         let (state, advice) = advice(error);
         let said = format!("{}; {advice}", with_sources(error));
         if state == "refused" && lock(&self.camera().live).last_error.as_ref() != Some(&said) {
@@ -174,22 +156,17 @@ impl Link<'_> {
             self.camera().ring().end();
             return;
         }
-        let pause = match error {
-            // The handshake was repeated all the time: the next attempt may follow at once.
-            ConnectError::Timeout { .. } => Duration::from_millis(10),
-            ConnectError::Rejected { code, .. } if code.0 == 2409 => Duration::from_millis(300),
-            ConnectError::Rejected { .. } | ConnectError::Config { .. } | ConnectError::Crypto { .. } => {
-                Duration::from_secs(10)
-            }
-            _ => Duration::from_millis(200) * self.failures.min(5),
-        };
-        self.shared.reach.pause(jittered(pause)).await;
+        self.pause().await;
+    }
+
+    async fn pause(&self) {
+        self.shared.reach.pause(jittered(self.dialler.pause())).await;
     }
 
     /// Serves the recording over this connection, and over those that replace it.
-    async fn serve(&mut self, caller: Caller, recording: RecordingId) {
-        let mut next = Some(caller);
-        while let Some(caller) = next.take() {
+    async fn serve(&mut self, call: Call, recording: RecordingId) {
+        let mut next = Some(call);
+        while let Some(call) = next.take() {
             let cursor = self.camera().ring().newest().filter(|cursor| cursor.recording == recording);
             // The recording may have ended during the handshake.
             let Some(cursor) = cursor else { return };
@@ -198,32 +175,27 @@ impl Link<'_> {
             self.set_state("connected", None);
             lock(&self.camera().live).connects += 1;
             let began = Instant::now();
-            let end = self.session(caller, cursor, recording).await;
-            let short = began.elapsed() < SHORT_SESSION;
-            self.failures = if short { self.failures.saturating_add(1) } else { 0 };
+            let end = self.session(call, cursor, recording).await;
             if let Some(why) = end.trouble() {
                 tracing::info!(camera = %self.camera().name, why, "live is disconnected");
                 self.shared.reach.failed(Side::Live);
                 self.set_state("connecting", Some(why));
             }
+            let End::Interrupted(end) = end else { return };
+            self.dialler.ended(began.elapsed(), &end);
             match end {
-                End::Replaced(caller) => next = Some(caller),
-                // Accepted and closed at once: a vault without room. Asking it often would not help it.
-                End::Closed(_) if short => {
-                    let pause = Duration::from_millis(250) * 2u32.saturating_pow(self.failures.min(6));
-                    self.shared.reach.pause(jittered(pause)).await;
-                }
-                _ => {}
+                CallEnd::Replaced(call) => next = Some(*call),
+                // Perhaps accepted and closed at once: a vault without room. Asking it often would not help it.
+                CallEnd::Closed(_) | CallEnd::Dead(_) => self.pause().await,
             }
         }
     }
 
-    async fn session(&self, caller: Caller, cursor: Cursor, recording: RecordingId) -> End {
+    async fn session(&self, call: Call, cursor: Cursor, recording: RecordingId) -> End {
         if let Some(ledger) = self.shared.book().ledger(self.index) {
             ledger.connected(recording, cursor.segment);
         }
-        let redial = (caller.peer(), self.caller_config(recording));
-        let mut session = Session::new(self.shared, self.index, caller, cursor, redial);
+        let mut session = Session::new(self.shared, self.index, call, cursor);
         let end = session.send_all().await;
         session.finish(&end).await;
         self.camera().ring().released();

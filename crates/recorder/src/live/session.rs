@@ -5,13 +5,12 @@
 //! Invariants: it carries one recording; it skips only whole segments at a segment's end (but where the ring had to drop
 //! one under it); while the peer is silent nothing is sent.
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use dashvault_srt::{Caller, CallerConfig, CloseReason, ConnectError, SendError, SendStats};
+use dashvault_srt::{Call, CallEnd, CloseReason, Pulse, SendError, SendStats};
 use tokio::time::Sleep;
 
 use super::pace::{Pace, UNLIMITED_BYTES_PER_S};
@@ -21,15 +20,6 @@ use crate::shared::{CameraShared, Shared, lock};
 
 /// How often a connection's counters are looked at.
 const TICK: Duration = Duration::from_millis(100);
-/// Nothing heard from the peer for so long, with data outstanding: the link is dead.
-const DEAD_AFTER: Duration = Duration::from_secs(2);
-/// Nothing acknowledged for so long, although the peer is heard: it does not hear us.
-const STUCK_AFTER: Duration = Duration::from_secs(5);
-/// Nothing heard for so long: nothing more is sent until something is, or the link is dead. What goes into a dead link
-/// crosses the network twice.
-const DOUBTFUL_AFTER: Duration = Duration::from_millis(180);
-/// After so much more of it a second connection is tried.
-const REDIAL_AFTER: Duration = Duration::from_millis(250);
 /// A tick may come so much early when there is something to do anyway.
 const EARLY: Duration = Duration::from_millis(20);
 /// And so much late when there is not: a wake-up for its own sake costs as much as sending a frame.
@@ -42,35 +32,32 @@ const LINGER: Duration = Duration::from_secs(1);
 pub(super) enum End {
     /// All of the recording was sent.
     Recording,
-    /// SRT says so.
-    Closed(CloseReason),
-    /// Nothing was acknowledged for this long.
-    Dead(Duration),
-    /// While there was no sign of life, a new connection came about.
-    Replaced(Caller),
+    /// The connection is over.
+    Interrupted(CallEnd),
 }
 
 impl End {
     pub(super) fn trouble(&self) -> Option<String> {
-        match self {
-            Self::Recording => None,
-            Self::Replaced(_) => {
-                Some("there was no sign of life; a new connection took its place".to_owned())
-            }
-            Self::Closed(reason) => Some(format!("connection closed: {reason}")),
-            Self::Dead(silence) => Some(format!("nothing was acknowledged for {} ms", silence.as_millis())),
-        }
+        let Self::Interrupted(end) = self else { return None };
+        Some(match end {
+            CallEnd::Replaced(_) => "there was no sign of life; a new connection took its place".to_owned(),
+            CallEnd::Closed(reason) => format!("connection closed: {reason}"),
+            CallEnd::Dead(silence) => format!("nothing was acknowledged for {} ms", silence.as_millis()),
+        })
     }
 }
 
-/// A connection under way.
-type Dialling = Pin<Box<dyn Future<Output = Result<Caller, ConnectError>> + Send>>;
+impl From<CallEnd> for End {
+    fn from(end: CallEnd) -> Self {
+        Self::Interrupted(end)
+    }
+}
 
 /// One connection at work.
 pub(super) struct Session<'a> {
     shared: &'a Shared,
     index: usize,
-    caller: Caller,
+    call: Call,
     cursor: Cursor,
     /// The payload being filled.
     payload: BytesMut,
@@ -80,15 +67,6 @@ pub(super) struct Session<'a> {
     next_tick: Instant,
     /// Wakes for a tick when nothing else does.
     timer: Pin<Box<Sleep>>,
-    /// When the peer was last heard, or nothing was outstanding.
-    heard: Instant,
-    /// When something was last acknowledged, or nothing was outstanding.
-    moved: Instant,
-    /// Nothing was heard for too long to go on sending.
-    doubtful: bool,
-    /// The second connection under way.
-    dialling: Option<Dialling>,
-    redial: (SocketAddr, CallerConfig),
     pace: Pace,
     limit: u64,
     last: SendStats,
@@ -96,29 +74,18 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(
-        shared: &'a Shared,
-        index: usize,
-        caller: Caller,
-        cursor: Cursor,
-        redial: (SocketAddr, CallerConfig),
-    ) -> Self {
+    pub(super) fn new(shared: &'a Shared, index: usize, call: Call, cursor: Cursor) -> Self {
         let now = Instant::now();
         Self {
             shared,
             index,
-            caller,
+            call,
             cursor,
             payload: BytesMut::with_capacity(2 * PAYLOAD_BYTES),
             handed: 0,
             began: now,
             next_tick: now + TICK,
             timer: Box::pin(tokio::time::sleep(TICK + LATE)),
-            heard: now,
-            moved: now,
-            doubtful: false,
-            dialling: None,
-            redial,
             pace: Pace::new(now),
             limit: UNLIMITED_BYTES_PER_S,
             last: SendStats::default(),
@@ -141,7 +108,7 @@ impl<'a> Session<'a> {
     }
 
     async fn step(&mut self) -> Result<(), End> {
-        if self.doubtful {
+        if self.call.is_doubtful() {
             return self.wait_for_a_sign().await;
         }
         let camera = self.camera();
@@ -162,7 +129,7 @@ impl<'a> Session<'a> {
                 tokio::select! {
                     () = fresh => {}
                     () = self.timer.as_mut() => {}
-                    reason = self.caller.closed() => return Err(End::Closed(reason)),
+                    reason = self.call.caller().closed() => return Err(CallEnd::Closed(reason).into()),
                 }
             }
             Piece::Gone => self.skip_to_newest(),
@@ -175,22 +142,8 @@ impl<'a> Session<'a> {
     }
 
     async fn wait_for_a_sign(&mut self) -> Result<(), End> {
-        let dials = self.dialling.is_some();
-        let dialled = async {
-            match &mut self.dialling {
-                Some(dialling) => dialling.await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = tokio::time::sleep_until(self.next_tick.into()) => self.tick(),
-            // The peer closes the old connection for the new one, perhaps before we hear of the new one.
-            reason = self.caller.closed(), if !dials => Err(End::Closed(reason)),
-            dialled = dialled => {
-                self.dialling = None;
-                dialled.map_or(Ok(()), |caller| Err(End::Replaced(caller)))
-            }
-        }
+        self.call.sign(self.next_tick).await?;
+        if Instant::now() >= self.next_tick { self.tick() } else { Ok(()) }
     }
 
     async fn flush(&mut self) -> Result<(), End> {
@@ -200,19 +153,19 @@ impl<'a> Session<'a> {
 
     /// Hands a payload over; while SRT has no room, the connection is still watched.
     async fn send(&mut self, payload: &[u8]) -> Result<(), End> {
-        match self.caller.try_send(payload) {
+        match self.call.caller().try_send(payload) {
             Ok(()) => {}
             Err(SendError::Full) => {
                 let payload = Bytes::copy_from_slice(payload);
                 loop {
-                    let sent =
-                        tokio::time::timeout_at(self.next_tick.into(), self.caller.send(payload.clone()));
+                    let sending = self.call.caller().send(payload.clone());
+                    let sent = tokio::time::timeout_at(self.next_tick.into(), sending);
                     match sent.await {
                         Ok(Ok(())) => break,
                         Ok(Err(error)) => return Err(closed_by(error)),
                         Err(_) => self.tick()?,
                     }
-                    while self.doubtful {
+                    while self.call.is_doubtful() {
                         self.wait_for_a_sign().await?;
                     }
                 }
@@ -249,29 +202,17 @@ impl<'a> Session<'a> {
     fn tick(&mut self) -> Result<(), End> {
         let now = Instant::now();
         self.next_tick = now + TICK;
-        let stats = self.caller.stats();
-        let idle = stats.buffered_bytes == 0;
-        if idle || stats.wire_received_bytes > self.last.wire_received_bytes {
-            self.heard = now;
-        }
-        if idle || stats.acked_bytes > self.last.acked_bytes {
-            self.moved = now;
-        }
+        let stats = self.call.caller().stats();
+        let pulse = self.call.look(now, &stats);
+        let silence = self.call.silence(now);
         self.account(now, &stats);
-        let rtt = Duration::from_micros(stats.rtt_us);
-        let silence = now.saturating_duration_since(self.heard);
-        let stuck = now.saturating_duration_since(self.moved);
-        self.doubtful = silence > DOUBTFUL_AFTER.max(rtt * 3);
-        if !self.doubtful {
-            self.dialling = None;
+        if pulse == Pulse::Sound {
             self.tell_governor(now, &stats);
+            let rtt = Duration::from_micros(stats.rtt_us);
             let limit = self.pace.update(now, rtt, stats.delivery_bytes_per_second);
             if limit != std::mem::replace(&mut self.limit, limit) {
-                self.caller.set_bandwidth(limit);
+                self.call.caller().set_bandwidth(limit);
             }
-        } else if self.dialling.is_none() && silence > DOUBTFUL_AFTER.max(rtt * 3) + REDIAL_AFTER {
-            let (peer, config) = self.redial.clone();
-            self.dialling = Some(Box::pin(Caller::connect(peer, config)));
         }
         if silence > TICK / 2 {
             // Looks closer while it may be that the link is going.
@@ -285,10 +226,9 @@ impl<'a> Session<'a> {
             retransmitted = stats.retransmitted_bytes - self.last.retransmitted_bytes.min(stats.retransmitted_bytes),
             "live tick");
         self.last = stats;
-        if silence > DEAD_AFTER.max(rtt * 4) || stuck > STUCK_AFTER.max(rtt * 8) {
-            Err(End::Dead(stuck))
-        } else {
-            Ok(())
+        match pulse {
+            Pulse::Dead { unanswered } => Err(CallEnd::Dead(unanswered).into()),
+            Pulse::Sound | Pulse::Doubtful | Pulse::Silent => Ok(()),
         }
     }
 
@@ -332,8 +272,8 @@ impl<'a> Session<'a> {
     /// Lets the end of a recording arrive; then counts what did.
     pub(super) async fn finish(self, end: &End) {
         let linger = if matches!(end, End::Recording) { LINGER } else { Duration::ZERO };
-        let Self { caller, shared, index, last, .. } = self;
-        let stats = caller.close(linger).await;
+        let Self { call, shared, index, last, .. } = self;
+        let stats = call.hang_up(linger).await;
         let sent = stats.wire_sent_bytes.saturating_sub(last.wire_sent_bytes);
         shared.wire.live.fetch_add(sent, Ordering::Relaxed);
         shared.book().acknowledged(Instant::now(), index, stats.acked_bytes);
@@ -341,8 +281,9 @@ impl<'a> Session<'a> {
 }
 
 fn closed_by(error: SendError) -> End {
-    match error {
-        SendError::Closed(reason) => End::Closed(reason),
-        SendError::Full | SendError::Size { .. } => End::Closed(CloseReason::Stopped),
-    }
+    CallEnd::Closed(match error {
+        SendError::Closed(reason) => reason,
+        SendError::Full | SendError::Size { .. } => CloseReason::Stopped,
+    })
+    .into()
 }
