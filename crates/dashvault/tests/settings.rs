@@ -19,6 +19,7 @@ fn sample(key: &str) -> &'static str {
         "allow_anonymous" | "allow_plaintext" => "true",
         "log_format" => "json",
         "log_level" => "debug",
+        "trusted_proxy" => "10.0.0.0/8",
         _ => "7",
     }
 }
