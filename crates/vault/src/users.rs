@@ -1,6 +1,6 @@
 //! People and programs that use the vault: their names, roles, secrets and passwords, and how often they may be wrong.
 //!
-//! Belongs here: what decides, mostly pure, with `now` handed in. Does not: requests ([`crate::http`]), tables
+//! Belongs here: what decides, mostly pure, with `now` handed in. Does not: requests (`http`), tables
 //! ([`crate::archive::index`]). The reasons are in `docs/design/access.md`.
 
 pub(crate) mod admin;

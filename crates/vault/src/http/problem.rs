@@ -155,7 +155,9 @@ impl From<AuthError> for Refusal {
         let detail = error.to_string();
         match error {
             AuthError::Missing => unauthorized("sign in, or send `Authorization: Bearer …`"),
-            AuthError::Wrong => unauthorized("no device and no API token of this vault has this bearer, or it has ended"),
+            AuthError::Wrong => {
+                unauthorized("no device and no API token of this vault has this bearer, or it has ended")
+            }
             AuthError::Revoked(id) => {
                 let detail = format!("it is {id}; add another one and give its token to the vehicle");
                 Self::new(403, "revoked", "device is revoked", detail)
