@@ -20,7 +20,7 @@ pub(crate) fn advice(error: &(dyn Error + 'static), data: &Path) -> Option<Strin
         format!(
             "the index is damaged; stop the vault, move {data}/index.sqlite* away, start `dashvault serve` (it takes \
              every pack from the objects again), then run `dashvault device add NAME --token TOKEN --data {data}` for \
-             each device, with the token that its recorder has"
+             each device, with the token that its recorder has, and `dashvault user add NAME --data {data}` for each user"
         )
     })
 }

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use dashvault_base::{DeviceId, WallMs};
+use dashvault_base::DeviceId;
 use dashvault_vault::devices::{self, DeviceError, DeviceInfo, NewDevice};
 use dashvault_wire::{
     DeviceToken,
@@ -15,8 +15,8 @@ use dashvault_wire::{
 use serde_json::json;
 
 use crate::{
-    broken_index,
     common::{Common, Output},
+    data_folder::{is_first_use, must_exist, note_made, show_wall, unusable},
     failure::{Done, Failure, OrNext, Outcome},
     out::say,
 };
@@ -135,7 +135,7 @@ async fn add(args: AddArgs) -> Done {
     };
     let device = added.map_err(|error| explain(error, &args.data))?;
     if new {
-        eprintln!("note: made {}, a new vault's data folder; is that the one meant?", args.data.display());
+        note_made(&args.data);
     }
     let line = device.command(&args.host, args.http_port, args.srt_port);
     if args.output.json {
@@ -219,37 +219,11 @@ async fn revoke(args: RevokeArgs) -> Done {
     Ok(Outcome::Good)
 }
 
-/// Whether the data folder will be made. One whose parent is not there either is a typing mistake.
-fn is_first_use(data: &Path) -> Result<bool, Failure> {
-    if data.is_dir() {
-        return Ok(false);
-    }
-    let parent = data.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if parent.is_dir() && !data.exists() { Ok(true) } else { must_exist(data).map(|()| false) }
-}
-
-/// Listing or revoking in a folder that is not there is a typing mistake, and must not make one.
-fn must_exist(data: &Path) -> Result<(), Failure> {
-    if data.is_dir() {
-        return Ok(());
-    }
-    Err(Failure::here(format_args!("there is no data folder {}", data.display())).next("check --data"))
-}
-
 fn explain(error: DeviceError, data: &Path) -> Failure {
     let list = format!("see `dashvault device list --data {}`", data.display());
     match &error {
         DeviceError::Name(_) => Failure::usage(error).next("choose such a name"),
         DeviceError::Exists(_) | DeviceError::Unknown(_) => Failure::from(error).next(list),
-        _ => {
-            let next = broken_index::advice(&error, data);
-            let otherwise = || "check that --data is a folder that this user may write".to_owned();
-            Failure::from(error).next(next.unwrap_or_else(otherwise))
-        }
+        _ => unusable(error, data),
     }
-}
-
-fn show_wall(wall: WallMs) -> String {
-    let (year, month, day, hour, minute, _) = wall.civil();
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }

@@ -15,6 +15,8 @@ mod broken_index;
 mod cli;
 mod common;
 mod config;
+#[cfg(feature = "vault")]
+mod data_folder;
 #[cfg(feature = "demo")]
 mod demo;
 #[cfg(feature = "vault")]

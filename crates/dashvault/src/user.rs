@@ -6,13 +6,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, builder::PossibleValue};
-use dashvault_base::WallMs;
 use dashvault_vault::users::{self, NewUser, Role, UserError, UserInfo, UserName};
 use serde_json::json;
 
 use crate::{
-    broken_index,
     common::{Common, Output},
+    data_folder::{is_first_use, must_exist, note_made, show_wall, unusable},
     failure::{Done, Failure, OrNext, Outcome},
     out::say,
 };
@@ -155,7 +154,11 @@ async fn add(args: AddArgs) -> Done {
     let (password, made) = args.password.take()?;
     let role = args.role.0;
     let user = NewUser { name: args.name, role, password: password.clone() };
+    let new = is_first_use(&data)?;
     let name = users::add_user(&data, user).await.map_err(|error| explain(error, &data))?;
+    if new {
+        note_made(&data);
+    }
     let shown = made.then_some(password);
     if output.json {
         say!("{:#}", json!({ "name": name.as_str(), "role": role.name(), "password": shown }));
@@ -228,13 +231,6 @@ fn as_json(user: &UserInfo) -> serde_json::Value {
     })
 }
 
-fn must_exist(data: &Path) -> Result<(), Failure> {
-    if data.is_dir() {
-        return Ok(());
-    }
-    Err(Failure::here(format_args!("there is no data folder {}", data.display())).next("check --data"))
-}
-
 fn explain(error: UserError, data: &Path) -> Failure {
     let list = format!("see `dashvault user list --data {}`", data.display());
     match &error {
@@ -242,15 +238,6 @@ fn explain(error: UserError, data: &Path) -> Failure {
         UserError::Exists(_) | UserError::Unknown(_) | UserError::LastAdmin(_) => {
             Failure::from(error).next(list)
         }
-        _ => {
-            let next = broken_index::advice(&error, data);
-            let otherwise = || "check that --data is a folder that this user may write".to_owned();
-            Failure::from(error).next(next.unwrap_or_else(otherwise))
-        }
+        _ => unusable(error, data),
     }
-}
-
-fn show_wall(wall: WallMs) -> String {
-    let (year, month, day, hour, minute, _) = wall.civil();
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }

@@ -123,6 +123,39 @@ fn devices_are_added_listed_and_revoked() {
 }
 
 #[test]
+fn users_are_added_listed_given_a_password_and_removed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let data = scratch.path().join("vault");
+    let user = |args: &[&str]| run(&[&["user"], args, &["--data", text(&data)]].concat());
+    let added = user(&["add", "Anna", "--role", "admin"]);
+    assert_eq!(code(&added), 0, "{}", err(&added));
+    assert!(err(&added).contains("a new vault's data folder"), "{}", err(&added));
+    let password = out(&added).lines().last().unwrap().split_whitespace().nth(1).unwrap().to_owned();
+    assert!(password.len() > 20, "{}", out(&added));
+    assert_eq!(code(&user(&["add", "anna"])), 3);
+    assert_eq!(code(&user(&["add", "bert", "--password", "short"])), 2);
+    assert_eq!(code(&user(&["add", "bert", "--password", "long enough"])), 0);
+    let listed = out(&user(&["list"]));
+    assert!(listed.contains("anna") && listed.contains("admin") && listed.contains("bert"), "{listed}");
+    assert!(!listed.contains(&password));
+    let json: serde_json::Value = serde_json::from_str(&out(&user(&["list", "--json"]))).unwrap();
+    assert_eq!((&json[1]["name"], &json[1]["role"]), (&"bert".into(), &"viewer".into()));
+    assert!(out(&user(&["passwd", "bert"])).contains("sessions have ended"));
+    let last = user(&["remove", "anna"]);
+    assert_eq!(code(&last), 3);
+    assert!(err(&last).contains("last administrator"), "{}", err(&last));
+    assert_eq!(code(&user(&["remove", "bert"])), 0);
+    assert_eq!(code(&user(&["remove", "bert"])), 3);
+    let mistyped = scratch.path().join("no/such/vault");
+    let refused = run(&["user", "add", "carl", "--data", text(&mistyped)]);
+    assert!(err(&refused).contains("there is no data folder"), "{}", err(&refused));
+    assert!(code(&refused) == 3 && !mistyped.exists());
+    for action in ["add", "list", "passwd", "remove"] {
+        assert!(out(&run(&["user", action, "--help"])).contains("Example"), "user {action}");
+    }
+}
+
+#[test]
 fn status_of_a_dead_or_unused_spool_says_so_and_ends_with_1() {
     let dir = tempfile::tempdir().unwrap();
     let never = run(&["status", "--spool", text(dir.path()), "--json"]);
