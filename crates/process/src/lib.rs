@@ -55,7 +55,7 @@ pub use daemon::Daemon;
 pub use exit::Exit;
 pub use job::{Job, JobError, Jobs};
 pub use platform::Signal;
-pub use pool::{Pool, PoolConfig, PoolError, SubmitError, Ticket};
+pub use pool::{Canceller, Pool, PoolConfig, PoolError, SubmitError, Ticket};
 pub use progress::{LineMeaning, Progress, ProgressParser};
 pub use stop::{Rung, StopAction, StopLadder};
 pub use supervisor::{

@@ -53,6 +53,14 @@ pub struct Ticket {
     result: oneshot::Receiver<Result<Output, PoolError>>,
 }
 
+/// Cancels a task whose ticket somebody waits on; cheap to clone, and owns nothing.
+#[derive(Clone, Debug)]
+pub struct Canceller {
+    id: u64,
+    shared: Arc<Shared>,
+    stop: Arc<StopSource>,
+}
+
 /// A task that did not reach its end.
 #[derive(Debug, thiserror::Error)]
 pub enum PoolError {
@@ -161,6 +169,11 @@ impl Pool {
         self.shared.lock().queue.len()
     }
 
+    /// Returns whether [`try_submit`](Self::try_submit) would find no room just now.
+    pub fn is_full(&self) -> bool {
+        self.room.available_permits() == 0
+    }
+
     /// Takes no more tasks; what was taken is done. Does not wait.
     pub fn close(&self) {
         self.room.close();
@@ -235,15 +248,12 @@ impl Ticket {
     /// Takes the task out of the queue, or kills its process and group. Its result is [`PoolError::Cancelled`] unless
     /// it ended before.
     pub fn cancel(&self) {
-        self.stop.stop();
-        let mut state = self.shared.lock();
-        if let Some(place) = state.queue.iter().position(|task| task.id == self.id) {
-            let task = state.queue.remove(place);
-            drop(state);
-            if let Some(task) = task {
-                let _ = task.result.send(Err(PoolError::Cancelled));
-            }
-        }
+        self.canceller().cancel();
+    }
+
+    /// Returns what cancels the task while its result is waited for.
+    pub fn canceller(&self) -> Canceller {
+        Canceller { id: self.id, shared: Arc::clone(&self.shared), stop: Arc::clone(&self.stop) }
     }
 
     /// Waits for the result.
@@ -260,6 +270,21 @@ impl Ticket {
     /// As [`result`](Self::result).
     pub fn result_blocking(self) -> Result<Output, PoolError> {
         block_on(self.result())
+    }
+}
+
+impl Canceller {
+    /// As [`Ticket::cancel`].
+    pub fn cancel(&self) {
+        self.stop.stop();
+        let mut state = self.shared.lock();
+        if let Some(place) = state.queue.iter().position(|task| task.id == self.id) {
+            let task = state.queue.remove(place);
+            drop(state);
+            if let Some(task) = task {
+                let _ = task.result.send(Err(PoolError::Cancelled));
+            }
+        }
     }
 }
 

@@ -17,10 +17,12 @@ use dashvault_base::{CameraName, DeviceId, PackId, WallMs};
 use dashvault_disk::{Disk, DiskError, DiskFile, OpenMode};
 use dashvault_wire::ByteRange;
 use serde::{Deserialize, Serialize};
-use tokio::sync::OwnedMutexGuard;
-use tokio_util::sync::CancellationToken;
 
 use crate::archive::objects::ObjectKey;
+
+mod turns;
+
+pub(crate) use turns::{Turn, Turns};
 
 const MAX_RECORD_BYTES: u64 = 4096;
 /// Finished uploads of a device that are remembered, so that HEAD can say so.
@@ -45,19 +47,9 @@ pub(crate) struct Upload {
     pub(crate) target: UploadTarget,
     offset: AtomicU64,
     touched: AtomicI64,
-    /// Of the newest connection that wants to write.
-    newest: Mutex<CancellationToken>,
-    turn: Arc<tokio::sync::Mutex<()>>,
+    turns: Turns,
     record: Arc<dyn DiskFile>,
     path: PathBuf,
-}
-
-/// The right to write an upload, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Turn {
-    /// Cancelled when a newer connection wants the turn: finish what came, then drop it.
-    pub(crate) over: CancellationToken,
-    _held: OwnedMutexGuard<()>,
 }
 
 /// The device feeds too many uploads at a time.
@@ -111,8 +103,7 @@ impl Upload {
             target,
             offset: AtomicU64::new(offset),
             touched: AtomicI64::new(now.0),
-            newest: Mutex::default(),
-            turn: Arc::default(),
+            turns: Turns::default(),
             record,
             path,
         }
@@ -140,21 +131,17 @@ impl Upload {
         WallMs(self.touched.load(Ordering::Acquire))
     }
 
-    /// Takes the turn. Whoever has it is told to stop; all it brought is written on return. `None` when a yet newer
-    /// connection wants it.
+    /// Takes the turn; see [`Turns::take`].
     ///
     /// # Cancel safety
     /// The turn is not taken when the future is dropped, but the one before ends all the same.
     pub(crate) async fn take_turn(&self) -> Option<Turn> {
-        let over = CancellationToken::new();
-        std::mem::replace(&mut *lock(&self.newest), over.clone()).cancel();
-        let _held = self.turn.clone().lock_owned().await;
-        (!over.is_cancelled()).then_some(Turn { over, _held })
+        self.turns.take().await
     }
 
     /// Whether nobody has the turn.
     fn is_idle(&self) -> bool {
-        self.turn.try_lock().is_ok()
+        self.turns.is_idle()
     }
 
     /// The bytes of the pack that it brought so far.

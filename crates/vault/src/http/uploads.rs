@@ -14,27 +14,28 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use dashvault_wire::{paths, upload::PackTarget};
-
+use tokio::sync::oneshot;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{access::Publisher, problem::Refusal};
 use crate::{
-    auth::Device,
+    auth::{AuthError, Device},
     core::Core,
     store::StoreError,
     uploads::{Upload, UploadTarget},
 };
 
-mod checksum;
-mod date;
-mod headers;
-mod receive;
+pub(super) mod checksum;
+pub(super) mod date;
+pub(super) mod headers;
+pub(super) mod receive;
 
 use headers::{
     EXTENSIONS, OFFSET_TYPE, TUS_VERSION, UPLOAD_EXPIRES, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_OFFSET,
 };
-use receive::{Received, Receiver};
+use receive::{Destination, Received, Receiver};
 
 /// The longest upload taken: more than any pack has.
 const MAX_LENGTH: u64 = 64 << 30;
@@ -187,7 +188,7 @@ async fn create_upload(
         core.store.end_upload(leaving).await?;
     }
     let target = UploadTarget { device: device.id.clone(), camera, pack, start, length };
-    let upload = core.store.begin_upload(new_id()?, target).await?;
+    let upload = core.store.begin_upload(super::random_id()?, target).await?;
     let with_body = headers::content_type(headers) == Some(OFFSET_TYPE);
     if with_body {
         receive_body(core, &device, &upload, 0, headers, body).await?;
@@ -281,7 +282,8 @@ async fn receive_body(
     }
     check_room(core).await?;
     let gate = core.gates.enter(&device.id);
-    let receiver = Receiver { core: core.clone(), upload: upload.clone(), turn, gate };
+    let destination = ToPack { core: core.clone(), upload: upload.clone(), begun_at: at };
+    let receiver = Receiver { core: core.clone(), destination, turn, gate };
     // On a task of its own, so that what came is written even when the connection dies and this future with it.
     let received = tokio::spawn(receiver.run(body, checksum)).await;
     match received.map_err(|_| StoreError::Stopped)?? {
@@ -294,6 +296,38 @@ async fn receive_body(
     }
 }
 
+/// The bytes of a pack that a vehicle announced.
+struct ToPack {
+    core: Arc<Core>,
+    upload: Arc<Upload>,
+    begun_at: u64,
+}
+
+impl Destination for ToPack {
+    fn left(&self) -> u64 {
+        self.upload.target.length - self.upload.offset()
+    }
+
+    async fn write(
+        &self,
+        batch: Vec<Bytes>,
+    ) -> Result<oneshot::Receiver<Result<u64, StoreError>>, StoreError> {
+        self.core.store.write_upload(&self.upload, batch).await
+    }
+
+    async fn take_back(&self) -> Result<(), StoreError> {
+        self.core.store.rewind_upload(&self.upload, self.begun_at).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn refusal(&self) -> Refusal {
+        AuthError::Revoked(self.upload.target.device.clone()).into()
+    }
+}
+
 fn past_length(upload: &Upload) -> Refusal {
     let detail = format!("the upload has {} bytes; what is beyond is not taken", upload.target.length);
     Refusal::new(413, "past-length", "upload is longer than it said", detail)
@@ -303,7 +337,7 @@ fn find(core: &Core, device: &Device, id: &str) -> Result<Arc<Upload>, Refusal> 
     core.uploads.find(id, &device.id).ok_or_else(|| Refusal::not_found("upload"))
 }
 
-async fn check_room(core: &Core) -> Result<(), Refusal> {
+pub(super) async fn check_room(core: &Core) -> Result<(), Refusal> {
     let free = core.reads.free_bytes(core.disk.clone(), core.config.data.clone()).await?;
     if free.is_some_and(|free| free < core.config.limits.reserve_bytes) {
         let detail = "the vault's disk is almost full; try again when its operator has made room";
@@ -337,11 +371,4 @@ fn answer(core: &Core, result: Result<Response, Refusal>) -> Result<Response, Re
             Err(refusal.with(version.0, version.1))
         }
     }
-}
-
-fn new_id() -> Result<String, Refusal> {
-    let mut bytes = [0; 16];
-    let random = |_| Refusal::new(503, "unavailable", "the vault cannot do this now", "no random bytes");
-    getrandom::fill(&mut bytes).map_err(random)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -10,17 +10,17 @@ use sha1::{Digest, Sha1};
 use super::headers::UPLOAD_CHECKSUM;
 use crate::http::problem::Refusal;
 
-pub(super) const ALGORITHMS: &str = "sha1";
+pub(in crate::http) const ALGORITHMS: &str = "sha1";
 const SHA1_BYTES: usize = 20;
 
 /// The checksum of a body, while it comes in.
-pub(super) struct Checksum {
+pub(in crate::http) struct Checksum {
     expected: Vec<u8>,
     hasher: Sha1,
 }
 
 /// What the request says its body's checksum is.
-pub(super) fn expected(headers: &HeaderMap) -> Result<Option<Checksum>, Refusal> {
+pub(in crate::http) fn expected(headers: &HeaderMap) -> Result<Option<Checksum>, Refusal> {
     let Some(value) = headers.get(UPLOAD_CHECKSUM) else { return Ok(None) };
     let parts = value.to_str().ok().and_then(|text| text.split_once(' '));
     let (algorithm, encoded) =
@@ -34,11 +34,11 @@ pub(super) fn expected(headers: &HeaderMap) -> Result<Option<Checksum>, Refusal>
 }
 
 impl Checksum {
-    pub(super) fn update(&mut self, piece: &Bytes) {
+    pub(in crate::http) fn update(&mut self, piece: &Bytes) {
         self.hasher.update(piece);
     }
 
-    pub(super) fn matches(self) -> bool {
+    pub(in crate::http) fn matches(self) -> bool {
         self.hasher.finalize().as_slice() == self.expected
     }
 }

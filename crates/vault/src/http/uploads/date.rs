@@ -7,7 +7,7 @@ const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`
-pub(super) fn imf_fixdate(wall: WallMs) -> String {
+pub(in crate::http) fn imf_fixdate(wall: WallMs) -> String {
     let (year, month, day, hour, minute, second) = wall.civil();
     // 1970-01-01 was a Thursday.
     let weekday = usize::try_from(wall.0.div_euclid(86_400_000).rem_euclid(7)).unwrap_or(0);

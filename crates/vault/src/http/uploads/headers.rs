@@ -4,24 +4,24 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::http::problem::Refusal;
 
-pub(super) const TUS_VERSION: &str = "1.0.0";
-pub(super) const EXTENSIONS: &str = "creation,creation-with-upload,termination,expiration,checksum";
+pub(in crate::http) const TUS_VERSION: &str = "1.0.0";
+pub(in crate::http) const EXTENSIONS: &str = "creation,creation-with-upload,termination,expiration,checksum";
 /// The content type of a PATCH.
-pub(super) const OFFSET_TYPE: &str = "application/offset+octet-stream";
+pub(in crate::http) const OFFSET_TYPE: &str = "application/offset+octet-stream";
 
-pub(super) const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
-pub(super) const TUS_VERSIONS: HeaderName = HeaderName::from_static("tus-version");
-pub(super) const TUS_EXTENSION: HeaderName = HeaderName::from_static("tus-extension");
-pub(super) const TUS_CHECKSUMS: HeaderName = HeaderName::from_static("tus-checksum-algorithm");
-pub(super) const TUS_MAX_SIZE: HeaderName = HeaderName::from_static("tus-max-size");
-pub(super) const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
-pub(super) const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
-pub(super) const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
-pub(super) const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
-pub(super) const UPLOAD_CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
+pub(in crate::http) const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
+pub(in crate::http) const TUS_VERSIONS: HeaderName = HeaderName::from_static("tus-version");
+pub(in crate::http) const TUS_EXTENSION: HeaderName = HeaderName::from_static("tus-extension");
+pub(in crate::http) const TUS_CHECKSUMS: HeaderName = HeaderName::from_static("tus-checksum-algorithm");
+pub(in crate::http) const TUS_MAX_SIZE: HeaderName = HeaderName::from_static("tus-max-size");
+pub(in crate::http) const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
+pub(in crate::http) const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+pub(in crate::http) const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
+pub(in crate::http) const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
+pub(in crate::http) const UPLOAD_CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
 
 /// A request must say that it speaks our version.
-pub(super) fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(in crate::http) fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.get(TUS_RESUMABLE).is_some_and(|value| value == TUS_VERSION) {
         return Ok(());
     }
@@ -31,7 +31,7 @@ pub(super) fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// A header that is a number; `None` when it is not there.
-pub(super) fn number(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>, Refusal> {
+pub(in crate::http) fn number(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>, Refusal> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let digits = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     match digits.and_then(|text| text.parse().ok()) {
@@ -40,6 +40,6 @@ pub(super) fn number(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u6
     }
 }
 
-pub(super) fn content_type(headers: &HeaderMap) -> Option<&str> {
+pub(in crate::http) fn content_type(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::CONTENT_TYPE)?.to_str().ok()
 }

@@ -9,15 +9,35 @@ use tokio_util::sync::CancellationToken;
 
 use super::checksum::Checksum;
 use crate::{
-    auth::AuthError,
     core::Core,
     http::{
         body::{Piece, Pieces},
         problem::Refusal,
     },
     store::StoreError,
-    uploads::{Turn, Upload},
+    uploads::Turn,
 };
+
+/// Where a body's bytes go, one after the other.
+pub(in crate::http) trait Destination: Send + Sync + 'static {
+    /// How many bytes it still takes.
+    fn left(&self) -> u64;
+
+    /// Hands over the next bytes; the answer says the offset after them. Waits only for room.
+    fn write(
+        &self,
+        batch: Vec<Bytes>,
+    ) -> impl Future<Output = Result<oneshot::Receiver<Result<u64, StoreError>>, StoreError>> + Send;
+
+    /// Forgets what came since this body began.
+    fn take_back(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// A body has ended, well or not: what is written is to stay.
+    fn close(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Why it may be fed no more, once its gate is closed.
+    fn refusal(&self) -> Refusal;
+}
 
 /// Bytes that are handed to the store at once where the network is fast.
 const BATCH_BYTES: usize = 512 * 1024;
@@ -32,7 +52,7 @@ const LAST_LOOK_BYTES: usize = 4 << 20;
 
 /// How a body ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Received {
+pub(in crate::http) enum Received {
     All,
     /// It went on after the upload's length; what belongs to the upload was taken.
     PastLength,
@@ -40,39 +60,44 @@ pub(super) enum Received {
 }
 
 /// One body on its way into an upload.
-pub(super) struct Receiver {
-    pub(super) core: Arc<Core>,
-    pub(super) upload: Arc<Upload>,
-    pub(super) turn: Turn,
-    /// Cancelled when the device is revoked.
-    pub(super) gate: CancellationToken,
+pub(in crate::http) struct Receiver<D> {
+    pub(in crate::http) core: Arc<Core>,
+    pub(in crate::http) destination: D,
+    pub(in crate::http) turn: Turn,
+    /// Cancelled when whoever sends may do so no more.
+    pub(in crate::http) gate: CancellationToken,
 }
 
-impl Receiver {
+impl<D: Destination> Receiver<D> {
     /// Takes a body. Whatever came before an error is written on return (not for a wrong checksum).
-    pub(super) async fn run(self, body: Body, checksum: Option<Checksum>) -> Result<Received, Refusal> {
+    pub(in crate::http) async fn run(
+        self,
+        body: Body,
+        checksum: Option<Checksum>,
+    ) -> Result<Received, Refusal> {
         let mut pieces = Pieces::new(body, self.core.config.limits.body_timeout);
-        let (core, upload) = (self.core.as_ref(), &self.upload);
-        let begun_at = upload.offset();
+        let destination = &self.destination;
         let mut writer =
-            Writer { core, upload, batch: Vec::new(), batch_bytes: 0, under_way: VecDeque::new() };
+            Writer { destination, batch: Vec::new(), batch_bytes: 0, under_way: VecDeque::new() };
         let taken = self.take(&mut pieces, &mut writer, checksum).await;
         let written = writer.finish().await;
+        if matches!(taken, Ok(Received::WrongChecksum)) {
+            destination.take_back().await?;
+        }
+        let closed = destination.close().await;
         let received = taken?;
         written?;
-        if received == Received::WrongChecksum {
-            core.store.rewind_upload(upload, begun_at).await?;
-        }
+        closed?;
         Ok(received)
     }
 
     async fn take(
         &self,
         pieces: &mut Pieces,
-        writer: &mut Writer<'_>,
+        writer: &mut Writer<'_, D>,
         mut checksum: Option<Checksum>,
     ) -> Result<Received, Refusal> {
-        let mut left = self.upload.target.length - self.upload.offset();
+        let mut left = self.destination.left();
         let mut last_look = LAST_LOOK_BYTES;
         loop {
             let pause = (writer.batch_bytes > 0).then_some(PAUSE);
@@ -112,22 +137,21 @@ impl Receiver {
         tokio::select! {
             piece = pieces.next(pause) => piece,
             () = self.turn.over.cancelled() => Ok(Piece::Nothing),
-            () = self.gate.cancelled() => Err(AuthError::Revoked(self.upload.target.device.clone()).into()),
+            () = self.gate.cancelled() => Err(self.destination.refusal()),
             () = self.core.stopping.cancelled() => Err(StoreError::Stopped.into()),
         }
     }
 }
 
 /// Gathers pieces into batches and hands them to the store.
-struct Writer<'a> {
-    core: &'a Core,
-    upload: &'a Arc<Upload>,
+struct Writer<'a, D> {
+    destination: &'a D,
     batch: Vec<Bytes>,
     batch_bytes: usize,
     under_way: VecDeque<oneshot::Receiver<Result<u64, StoreError>>>,
 }
 
-impl Writer<'_> {
+impl<D: Destination> Writer<'_, D> {
     async fn push(&mut self, piece: Bytes) -> Result<(), StoreError> {
         self.batch_bytes += piece.len();
         self.batch.push(piece);
@@ -143,7 +167,7 @@ impl Writer<'_> {
         }
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
-        let answer = self.core.store.write_upload(self.upload, batch).await?;
+        let answer = self.destination.write(batch).await?;
         self.under_way.push_back(answer);
         Ok(())
     }
