@@ -3,7 +3,7 @@
 #
 #   scripts/setup.sh          for `make demo`: a C compiler, ffmpeg, pip (for the footage)
 #   scripts/setup.sh tests    for `make test` also: srt-live-transmit, a browser, and node for the dashboard where the
-#                             system's is too old (into target/node)
+#                             system's is too old (into target/node), and tus clients (into target/tus-clients)
 #   scripts/setup.sh bench-srt    for `make bench-srt` also: gcc and libsrt to compile against
 #
 # Elsewhere (macOS, Fedora, …) it says what is missing and leaves the installing to you.
@@ -64,8 +64,20 @@ provide_node() {
     printf '#!/bin/sh\nexec "%s/bin/node" "%s/lib/node_modules/npm/bin/npm-cli.js" "$@"\n' "$package" "$package" >"$to/bin/npm"
     chmod +x "$to/bin/node" "$to/bin/npm"
 }
+
+# Foreign tus clients, pinned, for the tests that upload with them: nothing is installed outside target/.
+provide_tus_clients() {
+    local to=target/tus-clients
+    if [ ! -e "$to/node_modules/tus-js-client" ]; then
+        mkdir -p "$to"
+        PATH="$PWD/target/node/bin:$PATH" npm install --silent --no-audit --no-fund --no-save --prefix "$to" \
+            tus-js-client@4.3.1
+    fi
+    [ -e "$to/python/tusclient" ] || python3 -m pip install --quiet --disable-pip-version-check --target "$to/python" \
+        --root-user-action=ignore tuspy==1.1.0
+}
 if [ ${#packages[@]} -eq 0 ]; then
-    [ "${1:-}" != tests ] || provide_node
+    [ "${1:-}" != tests ] || { provide_node; provide_tus_clients; }
     exit 0
 fi
 if ! command -v apt-get >/dev/null 2>&1; then
@@ -94,4 +106,4 @@ install() {
 echo "setup: installing ${packages[*]}"
 # The package lists of a fresh image are empty or old: fetch them only if the first try fails.
 install 2>/dev/null || { "${as_root[@]}" apt-get update -qq && install; }
-[ "${1:-}" != tests ] || provide_node
+[ "${1:-}" != tests ] || { provide_node; provide_tus_clients; }

@@ -16,12 +16,12 @@ use crate::{
     config::{self, ConfigFile, settings},
     doctor,
     failure::{Done, Failure},
-    lock,
+    import, lock,
     out::say,
     run, verify,
 };
 #[cfg(feature = "vault")]
-use crate::{device, serve, user};
+use crate::{device, retention, serve, user};
 #[cfg(feature = "recorder")]
 use crate::{drain, record, status};
 
@@ -50,12 +50,15 @@ enum Command {
     Device(device::DeviceArgs),
     #[cfg(feature = "vault")]
     User(user::UserArgs),
+    #[cfg(feature = "vault")]
+    Retention(retention::RetentionArgs),
     #[cfg(feature = "recorder")]
     Record(Box<record::RecordArgs>),
     #[cfg(feature = "recorder")]
     Drain(drain::DrainArgs),
     #[cfg(feature = "recorder")]
     Status(status::StatusArgs),
+    Import(import::ImportArgs),
     Lock(lock::LockArgs),
     Verify(verify::VerifyArgs),
     Doctor(doctor::DoctorArgs),
@@ -73,12 +76,15 @@ impl Command {
             Self::Device(args) => device::run(args),
             #[cfg(feature = "vault")]
             Self::User(args) => user::run(args),
+            #[cfg(feature = "vault")]
+            Self::Retention(args) => retention::run(args),
             #[cfg(feature = "recorder")]
             Self::Record(args) => record::run(*args),
             #[cfg(feature = "recorder")]
             Self::Drain(args) => drain::run(args),
             #[cfg(feature = "recorder")]
             Self::Status(args) => status::run(args),
+            Self::Import(args) => import::run(args),
             Self::Lock(args) => lock::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Doctor(args) => doctor::run(args),

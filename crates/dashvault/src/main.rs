@@ -26,6 +26,7 @@ mod doctor;
 mod drain;
 mod failure;
 mod http;
+mod import;
 mod lock;
 #[cfg(any(feature = "recorder", feature = "vault"))]
 mod memory;
@@ -33,6 +34,8 @@ mod out;
 mod packs;
 #[cfg(feature = "recorder")]
 mod record;
+#[cfg(feature = "vault")]
+mod retention;
 mod run;
 #[cfg(feature = "vault")]
 mod serve;

@@ -91,11 +91,12 @@ pub(crate) fn verify(places: &Places, progress: &mut Progress) -> Result<Report,
     report.footage_bytes = on_vehicle.iter().map(|pack| pack.manifest.body_len()).sum();
     report.footage_seconds =
         on_vehicle.iter().map(|pack| pack.manifest.duration_90k() as f64 / 90_000.0).sum();
-    chain::check(Place::Vehicle, &on_vehicle, &mut report);
-    chain::check(Place::Vault, &in_vault, &mut report);
+    let expired = vault.expired();
+    chain::check(Place::Vehicle, &on_vehicle, &vault::Expired::default(), &mut report);
+    chain::check(Place::Vault, &in_vault, &expired, &mut report);
     vault.index_findings(&in_vault, &mut report);
     if report.compared {
-        compare::all(&on_vehicle, &vault.found, &rotten, &mut report);
+        compare::all(&on_vehicle, &vault.found, &expired, &rotten, &mut report);
     }
     progress.done();
     report.finish();

@@ -47,6 +47,9 @@ pub struct IndexedObject {
     pub stored_at: WallMs,
     /// When the vault noticed that the object is gone, or is not what was stored.
     pub missing_since: Option<WallMs>,
+    /// When retention, or an administrator, deleted it: then the object is gone on purpose, and the entry is the proof
+    /// that it was stored.
+    pub expired_at: Option<WallMs>,
 }
 
 /// Why the catalog cannot be read.
@@ -86,6 +89,7 @@ pub async fn list_objects(data: &Path) -> Result<Vec<ObjectInfo>, CatalogError> 
             segments: row.segments,
             stored_at: row.stored_at,
             missing_since: row.missing_since,
+            expired_at: row.expired_at,
         };
         found.insert(row.key, (None, Some(indexed)));
     }

@@ -21,6 +21,8 @@ use crate::{
     },
     audit::{AuditLog, Views},
     http::access::Act,
+    import::Desk,
+    layout::Layout,
     live_tap::LiveHub,
     metrics::Metrics,
     publishing::Publishing,
@@ -46,6 +48,7 @@ pub(crate) struct Core {
     pub(crate) uploads: Arc<UploadTable>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) live: Arc<LiveHub>,
+    pub(crate) imports: Desk,
     pub(crate) gates: Gates,
     /// Cancelled when the vault stops.
     pub(crate) stopping: CancellationToken,
@@ -62,6 +65,8 @@ pub(crate) struct Memory {
     /// When a device was told of its missing packs, and up to which.
     missing_told: Mutex<HashMap<DeviceId, (Instant, Option<ObjectKey>)>>,
     sessions: AtomicU64,
+    /// Tells the keeper that there is something to do.
+    pub(crate) keeper: tokio::sync::Notify,
     views: Mutex<Views>,
     ports: OnceLock<(u16, u16)>,
     pub(crate) publishing: Publishing,
@@ -92,6 +97,11 @@ pub(crate) trait ClockDebug: Clock + std::fmt::Debug {}
 impl<T: Clock + std::fmt::Debug> ClockDebug for T {}
 
 impl Core {
+    /// Where things lie.
+    pub(crate) fn layout(&self) -> Layout {
+        Layout::new(&self.config.data)
+    }
+
     /// A number no other live session of this run has.
     pub(crate) fn next_session(&self) -> u64 {
         self.memory.sessions.fetch_add(1, Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! The HTTP interface: announcements, uploads, objects, health, metrics, the dashboard.
+//! The HTTP interface: announcements, uploads, objects, health, metrics.
 //!
 //! Belongs here: requests to values and back. Does not: what a pack is, or who decides. Every error leaves as
 //! `application/problem+json`, mapped in [`problem`] alone.
@@ -18,17 +18,21 @@ mod body;
 mod dashboard;
 mod describe;
 mod devices;
+mod events;
 mod finish;
 mod health;
+mod imports;
 mod json;
 mod objects;
 mod packs;
 mod page;
 mod problem;
 mod range;
+mod retention;
 pub(crate) mod server;
 mod session;
 mod setup;
+mod storage;
 mod time;
 mod tokens;
 mod uploads;
@@ -41,11 +45,15 @@ fn endpoints() -> OpenApiRouter<Arc<Core>> {
         .merge(audit_log::routes())
         .merge(describe::routes())
         .merge(devices::routes())
+        .merge(events::routes())
         .merge(health::routes())
+        .merge(imports::routes())
         .merge(objects::routes())
         .merge(packs::routes())
+        .merge(retention::routes())
         .merge(session::routes())
         .merge(setup::routes())
+        .merge(storage::routes())
         .merge(tokens::routes())
         .merge(uploads::routes())
         .merge(users::routes())
@@ -61,4 +69,13 @@ fn router(core: Arc<Core>) -> Router {
         .layer(axum::middleware::from_fn(finish::finish))
         .layer(Extension(Description::of(&description)))
         .with_state(core)
+}
+
+/// A name that nobody can guess: 32 hexadecimal digits.
+fn random_id() -> Result<String, problem::Refusal> {
+    let mut bytes = [0; 16];
+    let random =
+        |_| problem::Refusal::new(503, "unavailable", "the vault cannot do this now", "no random bytes");
+    getrandom::fill(&mut bytes).map_err(random)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -67,9 +67,18 @@ impl Layout {
         self.incoming(device, camera).join(format!("{pack}.part"))
     }
 
+    /// Foreign footage that is not packs yet.
+    pub(crate) fn imports(&self) -> PathBuf {
+        self.root.join("imports")
+    }
+
+    pub(crate) fn live_root(&self) -> PathBuf {
+        self.root.join("live")
+    }
+
     /// Scratches of one camera: a folder for each recording.
     pub(crate) fn live(&self, device: &DeviceId, camera: &CameraName) -> PathBuf {
-        self.root.join("live").join(device.as_str()).join(camera.as_str())
+        self.live_root().join(device.as_str()).join(camera.as_str())
     }
 
     pub(crate) fn live_recording(

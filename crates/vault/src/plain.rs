@@ -50,9 +50,21 @@ pub(crate) struct PlainCamera {
     previous: ContentHash,
 }
 
+/// What says when a stream was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Timing {
+    /// The vault's clock, as it comes in.
+    Arrival,
+    /// Its own durations from this moment on: it was recorded before, and is imported.
+    Media(WallMs),
+}
+
 /// One publisher's stream.
 struct PlainSession {
     recording: RecordingId,
+    timing: Timing,
+    /// How long its ended segments last.
+    ended_90k: u64,
     segmenter: Segmenter,
     cutter: PackCutter,
     pack: Option<OpenPack>,
@@ -121,6 +133,7 @@ impl PlainCamera {
         &mut self,
         session: u64,
         recording: RecordingId,
+        timing: Timing,
         outcome: &mut PlainOutcome,
     ) -> Result<(), PlainError> {
         let before: Vec<u64> =
@@ -134,6 +147,8 @@ impl PlainCamera {
         }
         let open = PlainSession {
             recording,
+            timing,
+            ended_90k: 0,
             segmenter: Segmenter::new(SegmenterConfig::default()),
             cutter: PackCutter::new(self.limits),
             pack: None,
@@ -217,8 +232,12 @@ impl PlainCamera {
     }
 
     fn append(&mut self, session: u64, bytes: &[u8]) -> Result<(), PlainError> {
-        let now = self.archive.clock.wall();
-        let recording = self.sessions.get(&session).ok_or(PlainError::NoSession)?.recording;
+        let open = self.sessions.get(&session).ok_or(PlainError::NoSession)?;
+        let recording = open.recording;
+        let now = match open.timing {
+            Timing::Arrival => self.archive.clock.wall(),
+            Timing::Media(start) => start.plus_ms(i64::try_from(open.ended_90k / 90).unwrap_or(i64::MAX)),
+        };
         let fresh = self.sessions.get(&session).is_none_or(|open| open.pack.is_none());
         let begun = if fresh { Some(self.begin_pack(recording, now)?) } else { None };
         let open = self.sessions.get_mut(&session).ok_or(PlainError::NoSession)?;
@@ -253,6 +272,7 @@ impl PlainCamera {
         outcome: &mut PlainOutcome,
     ) -> Result<(), PlainError> {
         let open = self.sessions.get_mut(&session).ok_or(PlainError::NoSession)?;
+        open.ended_90k += u64::from(segment.duration.0);
         let Some(pack) = open.pack.as_mut() else { return Ok(()) };
         if pack.written - pack.ended != u64::from(segment.len) {
             pack.written = pack.ended;
@@ -278,9 +298,12 @@ impl PlainCamera {
     }
 
     fn seal(&mut self, session: u64, outcome: &mut PlainOutcome) -> Result<(), PlainError> {
-        let Some(pack) = self.sessions.get_mut(&session).and_then(|open| open.pack.take()) else {
-            return Ok(());
+        let Some(open) = self.sessions.get_mut(&session) else { return Ok(()) };
+        let how = match open.timing {
+            Timing::Arrival => How::Plain,
+            Timing::Media(_) => How::Backfilled,
         };
+        let Some(pack) = open.pack.take() else { return Ok(()) };
         if pack.entries.is_empty() {
             self.archive.disk.remove_durably(&pack.path)?;
             return Ok(());
@@ -296,7 +319,7 @@ impl PlainCamera {
             previous: self.previous,
             segments: pack.entries,
         };
-        let job = job(manifest, pack.path, &self.key)?;
+        let job = job(manifest, pack.path, how, &self.key)?;
         self.previous = job.signed.manifest().hash();
         outcome.complete.push(job);
         Ok(())
@@ -315,9 +338,9 @@ impl PlainCamera {
     }
 }
 
-fn job(manifest: Manifest, from: PathBuf, key: &SigningKey) -> Result<FinishJob, ManifestError> {
+fn job(manifest: Manifest, from: PathBuf, how: How, key: &SigningKey) -> Result<FinishJob, ManifestError> {
     let (device, camera, pack) = (manifest.device.clone(), manifest.camera.clone(), manifest.pack);
-    let how = vec![How::Plain; manifest.segments.len()];
+    let how = vec![how; manifest.segments.len()];
     let signed = SignedManifest::sign(manifest, key)?;
     Ok(FinishJob { key: ObjectKey { device, camera, pack }, from, signed, how, in_doubt: false })
 }

@@ -20,13 +20,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use dashvault_base::{CameraName, DeviceId, RecordingId};
+use dashvault_base::{CameraName, DeviceId, RecordingId, WallMs};
 use dashvault_wire::{PackAnnounce, PackReply, PackStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    assembler::camera::{DeviceKeys, Standing},
+    assembler::camera::{DeviceKeys, LiveGone, Standing},
     uploads::{Upload, UploadTarget},
 };
 
@@ -63,6 +63,8 @@ pub(crate) enum SessionKind {
     Announced,
     /// Anybody's: the vault makes the packs.
     Plain,
+    /// Footage that was recorded before, from this moment on: the vault makes the packs.
+    Import(WallMs),
 }
 
 /// One live session, as both sides know it.
@@ -192,6 +194,17 @@ impl Store {
     pub(crate) async fn live_end(&self, session: Arc<SessionHandle>) -> Result<(), StoreError> {
         let track = session.track.clone();
         self.ask(&track, |reply| Command::LiveEnd { session, reply }).await
+    }
+
+    /// Removes a camera's unclaimed live bytes that were begun at `cutoff` or before, but for what a lock keeps.
+    pub(crate) async fn expire_live(
+        &self,
+        track: &Track,
+        cutoff: WallMs,
+        locked: Vec<(WallMs, WallMs)>,
+    ) -> Result<LiveGone, StoreError> {
+        let of = track.clone();
+        self.ask(track, |reply| Command::ExpireLive { track: of, cutoff, locked, reply }).await?
     }
 
     /// Gives every thread a moment for what is due by time.

@@ -25,7 +25,9 @@ use crate::{
     assembler::finish::Archive,
     audit::{AuditLog, AuditWriter, Keep},
     core::{Core, Gates, Memory},
-    http, ingest,
+    http,
+    import::{self, Desk, desk::DeskError},
+    ingest,
     keys::{self, KeyError},
     layout::Layout,
     live_tap::LiveHub,
@@ -118,7 +120,17 @@ impl Vault {
         };
         let (uploads, store) = (context.uploads.clone(), Store::start(&context, config.limits.store_threads));
         let store = store.map_err(StartError::Threads)?;
-        let (reads, readers) = ObjectReads::start(&objects).map_err(StartError::Threads)?;
+        let (reads, mut readers) = ObjectReads::start(&objects).map_err(StartError::Threads)?;
+        let (importer, threads) =
+            ObjectReads::start_named("importer", 1, &objects).map_err(StartError::Threads)?;
+        readers.extend(threads);
+        let imports = {
+            let (disk, index, folder) = (disk.clone(), index.clone(), context.layout.imports());
+            let runtime = Handle::current();
+            let reserve = config.limits.reserve_bytes;
+            let open = move || Ok(Desk::open(disk, index, runtime, folder, reserve, importer)?);
+            blocking::<_, StartError>(open).await?
+        };
         let clock = Arc::new(SystemClock);
         let (gates, stopping, memory) = (Gates::default(), CancellationToken::new(), Memory::default());
         let keep = Keep { audit: config.limits.audit_keep, sessions: config.limits.sessions() };
@@ -133,6 +145,7 @@ impl Vault {
             uploads,
             metrics,
             live,
+            imports,
             gates,
             stopping,
             memory,
@@ -254,6 +267,16 @@ fn tell_setup(http: SocketAddr, code: Option<&str>) {
     );
 }
 
+impl From<DeskError> for StartError {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::Disk(error) => Self::Disk(error),
+            DeskError::Index(error) => Self::Index(error),
+            DeskError::Threads(error) => Self::Threads(error),
+        }
+    }
+}
+
 /// Runs blocking work of the start or the end, when nothing else waits for the threads it takes.
 async fn blocking<T: Send + 'static, E: From<StartError> + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
@@ -305,8 +328,8 @@ fn recover(
     let reconciled = reconcile(&archive, &index, &runtime).map_err(failed)?;
     let recovered =
         plain::recover(&archive, &layout, &key).map_err(|error| StartError::Recovery(error.into()))?;
-    let Reconciled { objects: found, adopted, unsound, missing } = reconciled;
-    tracing::info!(objects = found, adopted, unsound, missing, "objects and index agree");
+    let Reconciled { objects: found, adopted, unsound, missing, left } = reconciled;
+    tracing::info!(objects = found, adopted, unsound, missing, left, "objects and index agree");
     let (packs, bytes) = (recovered.packs, recovered.bytes);
     tracing::info!(
         packs,
@@ -360,6 +383,8 @@ async fn listen(core: &Arc<Core>) -> Result<(SocketAddr, SocketAddr, JoinSet<()>
     tasks.spawn(housekeeping(core.clone()));
     tasks.spawn(heed_revocations(core.clone()));
     tasks.spawn(prepare_hashing(core.clone()));
+    tasks.spawn(crate::retention::keeper::run(core.clone()));
+    tasks.spawn(import::desk::run(core.clone()));
     tracing::info!(%http_addr, %srt_addr, data = %config.data.display(), "vault serves");
     Ok((http_addr, srt_addr, tasks))
 }

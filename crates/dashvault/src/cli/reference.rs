@@ -39,8 +39,9 @@ fn reference_of_the_configuration_is_up_to_date() {
         - A list (`camera`) is an array, or a table: `[camera]`, `front = \"test\"`. In a variable, `;` stands between.\n\
         - An unknown key is an error. `serve` and `record` take their own keys only; the other commands take any\n  \
         command's, so that `doctor`, `status` and `verify` can be pointed at a recorder's file.\n\
-        - Three flags mean something else than the recorder's of the same name, and have keys of their own: `drain --for` is\n  \
-        `drain_for`, `lock --camera` is `lock_camera`, `demo --json` is `demo_json`.\n\
+        - Some flags mean something else than the recorder's of the same name, and have keys of their own: `drain --for` is\n  \
+        `drain_for`, `lock --camera` is `lock_camera`, `demo --json` is `demo_json`, `import --camera` and `--token` are\n  \
+        `import_camera` and `import_token`.\n\
         - An empty variable counts as not set.\n\
         - Keep a file with a `token` or a `passphrase` readable by its user only (`chmod 600`).\n";
     let whole = command();

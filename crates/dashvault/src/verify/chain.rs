@@ -1,6 +1,7 @@
 //! The chain: each pack names the one before it, so that one taken out or put in shows.
 //!
-//! A predecessor that is not there is noted and not wrong: it may be evicted, or still on its way.
+//! A predecessor that the vault deleted on purpose is known by its hash, and checked like one that is there.
+//! Any other predecessor that is not there is noted and not wrong: it may be evicted, or still on its way.
 //! A predecessor that is there and is not the one named is wrong, and so are two that follow the same.
 
 use std::collections::BTreeMap;
@@ -10,18 +11,21 @@ use dashvault_base::{CameraName, ContentHash, DeviceId, PackId};
 use super::{
     audit::Audited,
     report::{Finding, Report},
+    vault::Expired,
 };
 use crate::packs::Place;
 
 /// Checks the chain of each camera.
-pub(crate) fn check(place: Place, packs: &[Audited], report: &mut Report) {
+pub(crate) fn check(place: Place, packs: &[Audited], expired: &Expired, report: &mut Report) {
     let mut cameras: BTreeMap<(DeviceId, CameraName), Vec<&Audited>> = BTreeMap::new();
     for pack in packs {
         let camera = (pack.manifest.device.clone(), pack.manifest.camera.clone());
         cameras.entry(camera).or_default().push(pack);
     }
     for ((device, camera), packs) in cameras {
-        let missing = check_camera(&packs, report);
+        let gone = expired.0.iter().filter(|((of, on, _), _)| *of == device && *on == camera);
+        let gone = gone.map(|((_, _, pack), hash)| (*pack, *hash)).collect();
+        let missing = check_camera(&packs, &gone, report);
         if missing > 0 {
             let s = if missing == 1 { "" } else { "s" };
             report.note(format!(
@@ -32,9 +36,11 @@ pub(crate) fn check(place: Place, packs: &[Audited], report: &mut Report) {
 }
 
 /// Gives how many predecessors are not there, the one before the oldest not counted.
-fn check_camera(packs: &[&Audited], report: &mut Report) -> usize {
-    let by_hash: BTreeMap<ContentHash, PackId> = packs.iter().map(|pack| (pack.hash, pack.pack())).collect();
-    let by_id: BTreeMap<PackId, ContentHash> = packs.iter().map(|pack| (pack.pack(), pack.hash)).collect();
+fn check_camera(packs: &[&Audited], gone: &BTreeMap<PackId, ContentHash>, report: &mut Report) -> usize {
+    let mut by_id: BTreeMap<PackId, ContentHash> =
+        packs.iter().map(|pack| (pack.pack(), pack.hash)).collect();
+    by_id.extend(gone);
+    let by_hash: BTreeMap<ContentHash, PackId> = by_id.iter().map(|(pack, hash)| (*hash, *pack)).collect();
     let oldest = by_id.keys().next().copied();
     let mut followed: BTreeMap<ContentHash, PackId> = BTreeMap::new();
     let mut missing = 0;
@@ -51,7 +57,7 @@ fn check_camera(packs: &[&Audited], report: &mut Report) -> usize {
         }
         match numbered_before(pack.pack()).filter(|before| by_id.contains_key(before)) {
             Some(before) => {
-                let problem = format!("chain is broken: does not follow pack {before}, which is here");
+                let problem = format!("chain is broken: does not follow pack {before}, which is here or was");
                 report.wrong(Finding::of(&pack.found, problem));
             }
             None if Some(pack.pack()) == oldest => {}

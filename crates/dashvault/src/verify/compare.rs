@@ -12,6 +12,7 @@ use dashvault_base::{CameraName, DeviceId, PackId};
 use super::{
     audit::Audited,
     report::{Finding, Report},
+    vault::Expired,
 };
 use crate::packs::{Found, State};
 
@@ -22,9 +23,14 @@ const READ_BYTES: usize = 256 * 1024;
 pub(crate) fn all(
     on_vehicle: &[Audited],
     in_vault: &[Found],
+    expired: &Expired,
     rotten: &BTreeSet<PathBuf>,
     report: &mut Report,
 ) {
+    let is_expired = |pack: &Audited| {
+        let name = (pack.manifest.device.clone(), pack.manifest.camera.clone(), pack.pack());
+        expired.0.get(&name) == Some(&pack.hash)
+    };
     let objects: BTreeMap<(&DeviceId, &CameraName, PackId), &Found> = in_vault
         .iter()
         .filter_map(|found| Some(((found.device.as_ref()?, &found.camera, found.pack), found)))
@@ -36,6 +42,7 @@ pub(crate) fn all(
                 report.note(format!("{}: the vault's copy is sound", pack.found.path.display()));
             }
             Some(object) => one(pack, object, report),
+            None if is_expired(pack) => {}
             None if pack.found.state == State::Stored => {
                 let problem = "the vault gave a receipt for it, and does not have it";
                 report.wrong(Finding::of(&pack.found, problem));

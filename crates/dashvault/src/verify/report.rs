@@ -23,6 +23,8 @@ pub(crate) struct Report {
     pub(crate) packs_open: u64,
     /// Packs that the vault's index knows and whose object is gone.
     pub(crate) packs_missing: u64,
+    /// Packs that the vault stored and then deleted on purpose, by a retention rule or by hand.
+    pub(crate) packs_expired: u64,
     /// Bytes read and checked.
     pub(crate) bytes: u64,
     /// Sealed packs of the spool.
@@ -133,11 +135,16 @@ impl fmt::Display for Report {
         }
         let missing =
             if self.packs_missing > 0 { format!(", {} missing", self.packs_missing) } else { String::new() };
+        let expired = if self.packs_expired > 0 {
+            format!(", {} deleted by retention", self.packs_expired)
+        } else {
+            String::new()
+        };
         let open =
             if self.packs_open > 0 { format!(", {} still open", self.packs_open) } else { String::new() };
         writeln!(
             f,
-            "{}  {} of {} packs sound ({}){missing}{open}",
+            "{}  {} of {} packs sound ({}){missing}{expired}{open}",
             if self.ok { "OK   " } else { "WRONG" },
             self.packs_sound,
             self.packs,

@@ -6,7 +6,7 @@ use dashvault_base::{ContentHash, PackId, Pts, Ticks90k, WallMs};
 use dashvault_media::{Manifest, SealedBy, SegmentEntry, SignedManifest, SigningKey, trailer};
 use tempfile::TempDir;
 
-use super::*;
+use super::{vault::Expired, *};
 use crate::packs::State;
 
 const SEGMENT_PACKETS: [usize; 4] = [3, 1, 5, 2];
@@ -183,9 +183,51 @@ fn receipt_for_what_the_vault_does_not_have_is_wrong() {
     let mut report = Report::new(true);
     let packs = packs::in_spool(dir.path()).unwrap();
     let audited = audit_all(&packs, &BTreeMap::new(), &mut report, &mut Progress::silent());
-    compare::all(&audited, &[], &BTreeSet::new(), &mut report);
+    compare::all(&audited, &[], &Expired::default(), &BTreeSet::new(), &mut report);
     assert_eq!(report.packs_on_vehicle_only, 2);
     assert!(report.wrong[0].problem.contains("gave a receipt"), "{report}");
+}
+
+/// What a vault knows of packs that it has deleted.
+fn expired(packs: &[(u32, ContentHash)]) -> Expired {
+    let of = |(number, hash): &(u32, ContentHash)| {
+        (("bus-7".parse().unwrap(), "front".parse().unwrap(), pack(*number)), *hash)
+    };
+    Expired(packs.iter().map(of).collect())
+}
+
+#[test]
+fn receipt_for_what_the_vault_has_deleted_on_purpose_is_good() {
+    let dir = spool();
+    let packs = packs::in_spool(dir.path()).unwrap();
+    let mut report = Report::new(true);
+    let audited = audit_all(&packs, &BTreeMap::new(), &mut report, &mut Progress::silent());
+    let deleted = expired(&[(0, manifest(0, ContentHash::ZERO).hash())]);
+    compare::all(&audited, &[], &deleted, &BTreeSet::new(), &mut report);
+    assert!(report.wrong.is_empty(), "{report}");
+    let other = expired(&[(0, ContentHash::of(b"another"))]);
+    compare::all(&audited, &[], &other, &BTreeSet::new(), &mut report);
+    assert!(report.wrong[0].problem.contains("gave a receipt"), "another pack of its name proves nothing");
+}
+
+#[test]
+fn chain_goes_over_packs_that_are_deleted_on_purpose() {
+    let dir = spool();
+    let first = manifest(0, ContentHash::ZERO).hash();
+    let second = manifest(1, first).hash();
+    fs::remove_file(dir.path().join("front/pending").join(pack(1).file_name())).unwrap();
+    let packs = packs::in_spool(dir.path()).unwrap();
+    let check = |deleted: &Expired| {
+        let mut report = Report::new(false);
+        let audited = audit_all(&packs, &BTreeMap::new(), &mut report, &mut Progress::silent());
+        chain::check(Place::Vault, &audited, deleted, &mut report);
+        report
+    };
+    let known = check(&expired(&[(1, second)]));
+    assert!(known.wrong.is_empty() && known.notes.is_empty(), "{known}");
+    assert_eq!(check(&Expired::default()).notes.len(), 1, "a hole that nobody explains is noted");
+    let exchanged = check(&expired(&[(1, ContentHash::of(b"another"))]));
+    assert!(exchanged.wrong[0].problem.contains("chain is broken"), "{exchanged}");
 }
 
 #[test]
@@ -203,13 +245,13 @@ fn difference_between_vehicle_and_vault_is_named_to_the_byte() {
         ..found
     });
     let as_objects: Vec<_> = as_objects.collect();
-    compare::all(&audited, &as_objects, &BTreeSet::new(), &mut report);
+    compare::all(&audited, &as_objects, &Expired::default(), &BTreeSet::new(), &mut report);
     assert_eq!(report.packs_identical, 2);
     let finding = &report.wrong[0];
     assert_eq!((finding.segment, finding.start), (Some(2), Some(4 * 188 + 5)), "{finding}");
 
     let (mut report, rotten) = (Report::new(true), BTreeSet::from([audited[1].found.path.clone()]));
-    compare::all(&audited, &as_objects, &rotten, &mut report);
+    compare::all(&audited, &as_objects, &Expired::default(), &rotten, &mut report);
     assert!(report.wrong.is_empty() && report.notes[0].contains("the vault's copy is sound"), "{report}");
 }
 

@@ -4,6 +4,8 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use dashvault_base::{CameraName, ContentHash, DeviceId, PackId};
+
 use super::{audit::Audited, report::Report};
 use crate::{failure::Failure, packs::Found};
 
@@ -18,11 +20,15 @@ pub(crate) struct InVault {
     objects: Vec<dashvault_vault::ObjectInfo>,
 }
 
+/// Packs that the vault stored and then deleted on purpose: the hashes of their manifests by device, camera and name.
+#[derive(Debug, Default)]
+pub(crate) struct Expired(pub(crate) BTreeMap<(DeviceId, CameraName, PackId), ContentHash>);
+
 #[cfg(feature = "vault")]
 mod with_vault {
     use dashvault_vault::{IndexedObject, ObjectInfo, devices::list_devices, list_objects};
 
-    use super::{Audited, BTreeMap, Failure, Found, InVault, Path, Report};
+    use super::{Audited, BTreeMap, Expired, Failure, Found, InVault, Path, Report};
     use crate::{
         broken_index,
         failure::OrNext,
@@ -71,6 +77,15 @@ mod with_vault {
     }
 
     impl InVault {
+        /// The packs that were stored and are deleted on purpose, with the hashes of their manifests.
+        pub(crate) fn expired(&self) -> Expired {
+            let of = |object: &ObjectInfo| {
+                let indexed = object.indexed.as_ref().filter(|indexed| indexed.expired_at.is_some())?;
+                Some(((object.device.clone(), object.camera.clone(), object.pack), indexed.manifest))
+            };
+            Expired(self.objects.iter().filter_map(of).collect())
+        }
+
         /// Tells where index and objects disagree.
         pub(crate) fn index_findings(&self, audited: &[Audited], report: &mut Report) {
             let hashes: BTreeMap<&Path, _> =
@@ -84,7 +99,15 @@ mod with_vault {
                     ));
                     continue;
                 };
-                if object.bytes.is_none() {
+                if indexed.expired_at.is_some() {
+                    report.packs_expired += 1;
+                    if object.bytes.is_some() {
+                        let path = object.path.display();
+                        report.note(format!(
+                            "{path} is deleted by retention; its file is still there and is not shown"
+                        ));
+                    }
+                } else if object.bytes.is_none() {
                     report.packs_missing += 1;
                     report.wrong(Finding::of(&blank, missing_since(indexed)));
                 } else if object.bytes != Some(indexed.bytes) {
@@ -139,5 +162,9 @@ pub(crate) fn in_vault(_data: &Path) -> Result<InVault, Failure> {
 
 #[cfg(not(feature = "vault"))]
 impl InVault {
+    pub(crate) fn expired(&self) -> Expired {
+        Expired::default()
+    }
+
     pub(crate) fn index_findings(&self, _audited: &[Audited], _report: &mut Report) {}
 }

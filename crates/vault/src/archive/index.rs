@@ -17,10 +17,13 @@ use sqlx::{
 
 mod audit;
 mod devices;
+mod events;
+mod imports;
 mod losses;
 mod missing;
 mod packs;
 mod recordings;
+mod retention;
 mod row;
 mod sessions;
 mod tokens;
@@ -28,10 +31,14 @@ mod users;
 
 pub use audit::{AuditFilter, AuditRow};
 pub use devices::{DeviceFilter, DeviceRow, ShownDevice};
+pub use events::{EventDeletion, EventFilter, EventRow, EventSource, VehicleEvent};
+pub(crate) use imports::{ImportRow, ImportState};
 pub use losses::LossRow;
 pub(crate) use packs::sealer_name;
 pub use packs::{Committed, How, PackRow, SegmentRow, StoredPack};
 pub use recordings::RecordingKind;
+pub use retention::CameraUsage;
+pub(crate) use retention::Candidate;
 pub use tokens::TokenRow;
 pub use users::{UserChange, UserRow};
 

@@ -25,6 +25,8 @@ pub(crate) struct Reconciled {
     pub(crate) adopted: u64,
     /// Objects that do not verify; they stay where they are and are not in the index.
     pub(crate) unsound: u64,
+    /// Objects of packs that retention had deleted, put back by somebody; they stay where they are and are not shown.
+    pub(crate) left: u64,
     /// Index entries whose object is missing, or is not what was stored; they stay, with a mark.
     pub(crate) missing: u64,
 }
@@ -81,6 +83,13 @@ fn one_recording(
         result.objects += 1;
         let key = ObjectKey { device: device.clone(), camera: camera.clone(), pack };
         match rows.remove(&pack) {
+            Some(row) if row.expired_at.is_some() => {
+                if row.removed_at.is_some() {
+                    tracing::warn!(object = %key, "object was deleted by retention and is back; it is left and not shown");
+                    result.left += 1;
+                }
+                continue;
+            }
             Some(row) if row.bytes == bytes && row.missing_since.is_none() => continue,
             Some(row) => archive.note_missing(&row)?,
             None => {}

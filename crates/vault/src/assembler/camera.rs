@@ -28,6 +28,8 @@ use crate::{
 mod announced;
 mod live;
 
+pub(crate) use live::LiveGone;
+
 /// Packs of one camera that are kept in memory; the least recently announced is forgotten (its part stays).
 const MAX_PARTS: usize = 256;
 

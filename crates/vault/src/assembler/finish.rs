@@ -102,8 +102,15 @@ impl Archive {
         let trailer = trailer(&job.signed);
         let bytes = manifest.body_len() + trailer.len() as u64;
         // The content of a missing object is known: no other may take its name.
-        if self.index.pack(&job.key)?.is_some_and(|known| known.manifest != manifest.hash()) {
-            return Err(FinishError::OtherContent(job.key.clone()));
+        if let Some(known) = self.index.pack(&job.key)? {
+            if known.manifest != manifest.hash() {
+                return Err(FinishError::OtherContent(job.key.clone()));
+            }
+            if known.expired_at.is_some() {
+                // It was missing, and retention came before its vehicle: it was stored once, and stays deleted.
+                self.disk.remove_durably(&job.from)?;
+                return Ok(known);
+            }
         }
         if self.objects.stat(&job.key)?.is_none() {
             let file = self.disk.open(&job.from, OpenMode::Write)?;
@@ -121,7 +128,12 @@ impl Archive {
         let stored = StoredPack::new(manifest, bytes, self.clock.wall(), how);
         match self.index.commit(&stored)? {
             Committed::New => Ok(stored.row),
-            Committed::Known(row) if row.manifest == stored.row.manifest => Ok(row),
+            Committed::Known(row) if row.manifest == stored.row.manifest => {
+                if row.expired_at.is_some() {
+                    self.objects.delete(&row.key)?;
+                }
+                Ok(row)
+            }
             Committed::Known(row) => Err(FinishError::OtherContent(row.key)),
         }
     }
@@ -151,6 +163,9 @@ impl Archive {
 
     /// Notes that the object of an indexed pack is gone: the pack stays known, and is not held.
     pub(crate) fn note_missing(&self, row: &PackRow) -> Result<(), IndexError> {
+        if row.expired_at.is_some() {
+            return Ok(());
+        }
         if row.missing_since.is_none() && self.index.mark_missing(&row.key, self.clock.wall())? {
             tracing::error!(object = %row.key, "object is missing; see `dashvault verify`");
         }

@@ -175,10 +175,16 @@ impl LiveIndex {
         let done = |entries: &ScratchEntries| !entries.writing && entries.unsettled == 0;
         let (id, _) = self.scratches.iter().find(|(_, entries)| done(entries))?;
         let id = *id;
+        self.forget(id).map(|recording| (id, recording))
+    }
+
+    /// Takes out a scratch that is not written any more, whatever is in it; gives its recording.
+    pub(crate) fn forget(&mut self, id: ScratchId) -> Option<RecordingId> {
+        self.scratches.get(&id).filter(|entries| !entries.writing)?;
         let entries = self.scratches.remove(&id)?;
         self.by_content.retain(|_, place| place.scratch != id);
         self.by_pts.retain(|_, place| place.scratch != id);
-        Some((id, entries.recording))
+        Some(entries.recording)
     }
 
     /// The recordings that have live bytes here.

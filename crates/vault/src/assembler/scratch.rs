@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use dashvault_base::{Pts, RecordingId};
+use dashvault_base::{Pts, RecordingId, WallMs};
 use dashvault_disk::{Disk, DiskError, DiskFile, OpenMode};
 use dashvault_media::{Segment, SegmentSink, Segmenter, SegmenterConfig, SegmenterError};
 use dashvault_wire::ByteRange;
@@ -21,6 +21,12 @@ use super::{
 
 /// A scratch is ended at the first cut beyond this size, so that it can be deleted soon.
 const ROTATE_BYTES: u64 = 64 << 20;
+
+/// When a scratch was begun, by its file name.
+pub(crate) fn begun(name: &str) -> Option<WallMs> {
+    let (wall, _) = name.strip_suffix(".ts")?.split_once('-')?;
+    wall.parse().ok().map(WallMs)
+}
 
 /// One scratch file.
 #[derive(Debug, Clone)]

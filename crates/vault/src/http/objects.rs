@@ -107,6 +107,9 @@ async fn open(
     key: ObjectKey,
 ) -> Result<(Arc<dyn ObjectReader>, Option<(WallMs, WallMs)>), Refusal> {
     let row = core.index.pack(&key).await?;
+    if row.as_ref().is_some_and(|row| row.expired_at.is_some()) {
+        return Err(Refusal::expired_object());
+    }
     if row.as_ref().is_some_and(|row| row.missing_since.is_some()) {
         return Err(Refusal::missing_object());
     }

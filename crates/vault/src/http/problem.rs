@@ -93,6 +93,12 @@ impl Refusal {
         self.status.is_client_error()
     }
 
+    /// A pack that was stored, and that retention or an administrator has deleted.
+    pub(crate) fn expired_object() -> Self {
+        let detail = "this pack was stored, and was deleted by a retention rule or by hand";
+        Self::new(410, "expired", "object is deleted", detail)
+    }
+
     /// What the vault's log explains.
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         let causes = std::iter::successors(Some(error), |error| error.source());

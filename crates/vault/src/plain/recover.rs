@@ -106,7 +106,7 @@ fn recover_camera(
                     result.empty += 1;
                     continue;
                 }
-                job(manifest(start_wall, segments), path, key)?
+                job(manifest(start_wall, segments), path, How::Plain, key)?
             }
         };
         match archive.finish(&job) {

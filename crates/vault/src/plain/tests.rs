@@ -37,7 +37,7 @@ fn stream(archive: &Archive, bytes: &[u8]) -> (u64, Result<(), PlainError>) {
     let run = || -> Result<(), PlainError> {
         let mut plain = PlainCamera::load(archive.clone(), layout(), key(), limits, device, camera)?;
         let mut outcome = PlainOutcome::default();
-        plain.begin(1, recording(), &mut outcome)?;
+        plain.begin(1, recording(), Timing::Arrival, &mut outcome)?;
         for piece in bytes.chunks(1316) {
             let fed = plain.data(1, piece, &mut outcome);
             synced += outcome.segments.drain(..).sum::<u64>();
@@ -126,7 +126,7 @@ fn at_every_crash_point_the_ended_segments_survive() {
             assert!(kept.len() as u64 >= synced, "{place}: ended segments are lost");
             // A publisher that comes back goes on behind them.
             let mut plain = load(&archive);
-            plain.begin(2, recording(), &mut PlainOutcome::default()).unwrap();
+            plain.begin(2, recording(), Timing::Arrival, &mut PlainOutcome::default()).unwrap();
         }
     }
 }
@@ -137,7 +137,7 @@ fn a_lost_packet_damages_one_segment_and_is_noted() {
     let archive = archive(&disk, &index).unwrap();
     let mut plain = load(&archive);
     let mut outcome = PlainOutcome::default();
-    plain.begin(1, recording(), &mut outcome).unwrap();
+    plain.begin(1, recording(), Timing::Arrival, &mut outcome).unwrap();
     let segments = footage(5, 4);
     let (first, second) = (&segments[0].1, &segments[1].1);
     plain.data(1, first, &mut outcome).unwrap();
@@ -162,7 +162,7 @@ fn after_a_full_disk_every_pack_that_is_signed_verifies() {
         let archive = archive(&disk, &index).unwrap();
         let mut plain = load(&archive);
         let mut outcome = PlainOutcome::default();
-        plain.begin(1, recording(), &mut outcome).unwrap();
+        plain.begin(1, recording(), Timing::Arrival, &mut outcome).unwrap();
         disk.set_capacity(Some(room));
         let failed = bytes.chunks(1316).find_map(|piece| plain.data(1, piece, &mut outcome).err());
         assert!(failed.is_some(), "{room} bytes are too few");
@@ -183,7 +183,7 @@ fn after_a_failed_sync_the_bytes_are_checked_and_written_again() {
     let archive = archive(&disk, &index).unwrap();
     let mut plain = load(&archive);
     let mut outcome = PlainOutcome::default();
-    plain.begin(1, recording(), &mut outcome).unwrap();
+    plain.begin(1, recording(), Timing::Arrival, &mut outcome).unwrap();
     plain.data(1, &body(), &mut outcome).unwrap();
     plain.end(1, &mut outcome).unwrap();
     let job = FinishJob { in_doubt: true, ..outcome.complete.remove(0) };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dashvault_base::WallMs;
 use dashvault_wire::PackAnnounce;
 use tokio::sync::oneshot;
 
@@ -10,7 +11,7 @@ use super::{SessionHandle, StoreError, Track};
 use crate::{
     archive::index::PackRow,
     assembler::{
-        camera::{DeviceKeys, Standing},
+        camera::{DeviceKeys, LiveGone, Standing},
         finish::{FinishError, FinishJob},
     },
     uploads::{Upload, UploadTarget},
@@ -58,6 +59,13 @@ pub(super) enum Command {
     LiveEnd {
         session: Arc<SessionHandle>,
         reply: oneshot::Sender<()>,
+    },
+    /// Live bytes that nobody claimed are too old.
+    ExpireLive {
+        track: Track,
+        cutoff: WallMs,
+        locked: Vec<(WallMs, WallMs)>,
+        reply: oneshot::Sender<Result<LiveGone, StoreError>>,
     },
     /// From the finisher.
     Finished(Box<Finished>),

@@ -5,7 +5,9 @@ use dashvault_disk::DiskError;
 use crate::{
     archive::{index::IndexError, objects::ObjectError},
     assembler::{camera::CameraError, finish::FinishError},
+    import::upload::ReceiveError,
     plain::PlainError,
+    store::ReadError,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +50,24 @@ impl StoreError {
 impl From<IndexError> for StoreError {
     fn from(error: IndexError) -> Self {
         Self::Camera(error.into())
+    }
+}
+
+impl From<ReadError> for StoreError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Stopped => Self::Stopped,
+            ReadError::Object(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReceiveError> for StoreError {
+    fn from(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::Disk(error) => Self::Disk(error),
+            ReceiveError::Index(error) => error.into(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dashvault_media::{PackLimits, SigningKey};
+use dashvault_media::{PackLimits, SealedBy, SigningKey};
 use dashvault_wire::PackAnnounce;
 use tokio::sync::{mpsc, watch};
 
@@ -151,6 +151,10 @@ impl Shard {
                 self.live_end(&session);
                 let _ = reply.send(());
             }
+            Command::ExpireLive { track, cutoff, locked, reply } => {
+                let gone = self.announced(&track).and_then(|camera| Ok(camera.expire_live(cutoff, &locked)?));
+                let _ = reply.send(gone);
+            }
             Command::Finished(done) => self.finished(*done),
             Command::Tick => self.tick(),
             Command::Ping { reply } => {
@@ -182,7 +186,7 @@ impl Shard {
         let Finished { job, result } = done;
         self.in_flight -= 1;
         let track = Track { device: job.key.device.clone(), camera: job.key.camera.clone() };
-        let is_plain = job.how.first() == Some(&How::Plain);
+        let is_plain = job.signed.manifest().sealed_by == SealedBy::Vault;
         match result {
             Ok(row) => {
                 tracing::info!(object = %row.key, bytes = row.bytes, segments = row.segments, "pack is stored");
@@ -225,8 +229,8 @@ impl Shard {
         }
         self.is_short = short;
         if short {
-            let announced = self.sessions.values().filter(|one| one.kind == SessionKind::Announced);
-            announced.for_each(|session| session.over.cancel());
+            let others = self.sessions.values().filter(|one| one.kind != SessionKind::Plain);
+            others.for_each(|session| session.over.cancel());
         }
     }
 

@@ -4,12 +4,15 @@
 
 mod access;
 mod announced;
+mod import;
 mod lies;
 mod live;
 mod peers;
 mod plain;
 mod restart;
+mod retention;
 mod rig;
 mod speed;
 mod tus;
+mod tus_clients;
 mod web;

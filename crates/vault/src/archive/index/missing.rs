@@ -14,7 +14,7 @@ impl Index {
     pub async fn mark_missing(&self, key: &ObjectKey, noticed: WallMs) -> Result<bool, IndexError> {
         let done = sqlx::query(
             "UPDATE packs SET missing_since = $5 WHERE device = $1 AND camera = $2 AND recording = $3
-             AND number = $4 AND missing_since IS NULL",
+             AND number = $4 AND missing_since IS NULL AND expired_at IS NULL",
         )
         .bind(key.device.as_str())
         .bind(key.camera.as_str())
@@ -33,7 +33,7 @@ impl Index {
     pub(super) async fn mark_found(&self, key: &ObjectKey) -> Result<(), IndexError> {
         let done = sqlx::query(
             "UPDATE packs SET missing_since = NULL WHERE device = $1 AND camera = $2 AND recording = $3
-             AND number = $4",
+             AND number = $4 AND expired_at IS NULL",
         )
         .bind(key.device.as_str())
         .bind(key.camera.as_str())

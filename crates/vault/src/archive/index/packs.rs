@@ -78,6 +78,12 @@ pub struct PackRow {
     pub stored_at: WallMs,
     /// When it was noticed that its object is gone; such a pack is not held.
     pub missing_since: Option<WallMs>,
+    /// Wall time of its end, by the device.
+    pub end_wall: WallMs,
+    /// When retention began to delete it; its row stays, as the proof that it was stored.
+    pub expired_at: Option<WallMs>,
+    /// When its object was gone for good after that.
+    pub removed_at: Option<WallMs>,
 }
 
 /// One segment of a stored pack.
@@ -162,9 +168,19 @@ impl StoredPack {
             sealed_by: manifest.sealed_by,
             stored_at,
             missing_since: None,
+            end_wall: end_wall(manifest.start_wall, manifest.duration_90k(), &segments),
+            expired_at: None,
+            removed_at: None,
         };
         Self { row, segments }
     }
+}
+
+/// Where the last of its segments ends, by the device's wall clock.
+fn end_wall(start: WallMs, duration_90k: u64, segments: &[SegmentRow]) -> WallMs {
+    let ends = segments.iter().map(|segment| segment.start_wall.plus_ms(i64::from(segment.duration.0 / 90)));
+    let by_duration = start.plus_ms(i64::try_from(duration_90k / 90).unwrap_or(i64::MAX));
+    ends.max().unwrap_or(by_duration)
 }
 
 impl PackRow {
@@ -191,6 +207,9 @@ impl PackRow {
                 .ok_or(IndexError::Corrupt { what: "sealed_by", value: sealed_by })?,
             stored_at: columns.wall("stored_at")?,
             missing_since: columns.optional_number("missing_since")?.map(WallMs),
+            end_wall: columns.wall("end_wall")?,
+            expired_at: columns.optional_number("expired_at")?.map(WallMs),
+            removed_at: columns.optional_number("removed_at")?.map(WallMs),
         })
     }
 }
@@ -235,8 +254,8 @@ impl Index {
         let mut transaction = self.write.begin().await.map_err(&failed)?;
         let done = sqlx::query(
             "INSERT INTO packs (device, camera, recording, number, manifest, previous, bytes, start_wall,
-             duration_90k, segments, sealed_by, stored_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+             duration_90k, segments, sealed_by, stored_at, end_wall, recorded, body_bytes)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
              ON CONFLICT (device, camera, recording, number) DO NOTHING",
         )
         .bind(row.key.device.as_str())
@@ -251,6 +270,9 @@ impl Index {
         .bind(i64::from(row.segments))
         .bind(sealer_name(row.sealed_by))
         .bind(row.stored_at.0)
+        .bind(row.end_wall.0)
+        .bind(row.end_wall.min(row.stored_at).0)
+        .bind(signed(pack.segments.iter().map(|segment| u64::from(segment.bytes)).sum()))
         .execute(&mut *transaction)
         .await
         .map_err(&failed)?;
@@ -288,7 +310,7 @@ impl Index {
         found.map_err(query("pack"))?.as_ref().map(PackRow::read).transpose()
     }
 
-    /// The stored packs of a recording by number.
+    /// The stored packs of a recording, expired ones too, by number.
     ///
     /// # Errors
     /// [`IndexError`].
@@ -309,7 +331,7 @@ impl Index {
         found.map_err(query("packs of recording"))?.iter().map(PackRow::read).collect()
     }
 
-    /// At most `limit` stored packs of a camera, after `after` in the order of their names.
+    /// At most `limit` stored packs of a camera that are not expired, after `after` in the order of their names.
     ///
     /// # Errors
     /// [`IndexError`].
@@ -321,7 +343,7 @@ impl Index {
         limit: u32,
     ) -> Result<Vec<PackRow>, IndexError> {
         let found = sqlx::query(
-            "SELECT * FROM packs WHERE device = $1 AND camera = $2
+            "SELECT * FROM packs WHERE device = $1 AND camera = $2 AND expired_at IS NULL
              AND (recording > $3 OR (recording = $3 AND number > $4))
              ORDER BY recording, number LIMIT $5",
         )
@@ -335,7 +357,7 @@ impl Index {
         found.map_err(query("packs of camera"))?.iter().map(PackRow::read).collect()
     }
 
-    /// Every stored pack, in the order of device, camera, recording and number.
+    /// Every stored pack, expired ones too, in the order of device, camera, recording and number.
     ///
     /// # Errors
     /// [`IndexError`].
@@ -346,14 +368,16 @@ impl Index {
         found.map_err(query("all packs"))?.iter().map(PackRow::read).collect()
     }
 
-    /// Every recording that has stored packs.
+    /// Every recording that has stored packs whose objects are not known to be gone by retention.
     ///
     /// # Errors
     /// [`IndexError`].
     pub async fn recordings_with_packs(
         &self,
     ) -> Result<Vec<(DeviceId, CameraName, RecordingId)>, IndexError> {
-        let found = sqlx::query("SELECT DISTINCT device, camera, recording FROM packs").fetch_all(&self.read);
+        let found =
+            sqlx::query("SELECT DISTINCT device, camera, recording FROM packs WHERE removed_at IS NULL")
+                .fetch_all(&self.read);
         let rows = found.await.map_err(query("recordings with packs"))?;
         let read = |row: &SqliteRow| {
             let columns = Columns(row);

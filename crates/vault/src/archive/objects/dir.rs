@@ -119,9 +119,13 @@ impl ObjectStore for DirStore {
 
     fn delete(&self, key: &ObjectKey) -> Result<(), ObjectError> {
         let path = self.path(key);
-        if self.disk.exists(&path)? {
-            self.disk.remove_durably(&path)?;
+        // Also what is not there any more is made durably so: an earlier removal may not have been.
+        match self.disk.remove_durably(&path) {
+            Err(error) if error.is_not_found() => {}
+            removed => removed?,
         }
+        // Fails while there are others in it; its name may come back after a power cut, empty.
+        path.parent().into_iter().for_each(|folder| drop(self.disk.remove_dir(folder)));
         Ok(())
     }
 }

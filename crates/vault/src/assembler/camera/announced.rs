@@ -48,9 +48,12 @@ impl Camera {
         }
     }
 
-    /// The row of a pack that is held; an object that is gone is noted, one that is back is verified.
+    /// The row of a pack that is held, or was until retention deleted it: the receipt is good either way. An object that is gone is noted, one that is back is verified.
     fn held(&self, key: &ObjectKey, known: Option<&PackRow>) -> Result<Option<PackRow>, CameraError> {
         if let Some(row) = known {
+            if row.expired_at.is_some() {
+                return Ok(Some(row.clone()));
+            }
             if row.missing_since.is_none() && self.archive.objects.stat(key)? == Some(row.bytes) {
                 return Ok(Some(row.clone()));
             }
@@ -165,7 +168,8 @@ impl Camera {
     }
 
     fn same_segments(&self, announced: &PackAnnounce, row: &PackRow) -> Result<bool, CameraError> {
-        if announced.segments.is_empty() {
+        // Of an expired pack the segments are not known any more; a receipt that is not for its file a recorder ignores.
+        if announced.segments.is_empty() || row.expired_at.is_some() {
             return Ok(true);
         }
         let stored = self.archive.index.segments_of_pack(&row.key)?;

@@ -1,8 +1,11 @@
 //! A camera's live bytes: from sessions into scratches, from scratches into the parts that lack them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
-use dashvault_base::{PackId, RecordingId};
+use dashvault_base::{PackId, RecordingId, WallMs};
 use dashvault_disk::{EntryKind, OpenMode};
 use dashvault_media::Segment;
 use dashvault_wire::{ByteRange, SegmentNotice};
@@ -16,6 +19,18 @@ use crate::{
         scratch::{self, Found, LiveSession, Scratch},
     },
 };
+
+/// No scratch lasts longer than this: 64 MiB at 25 kbit/s.
+const LONGEST_SCRATCH_MS: i64 = 6 * 3600 * 1000;
+/// How far a vehicle's clock may be off where a lock keeps its footage.
+const LOCK_MARGIN_MS: i64 = 2000;
+
+/// What was removed of unclaimed live bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct LiveGone {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+}
 
 /// Numbers scratches uniquely within a run.
 static SCRATCHES: AtomicU64 = AtomicU64::new(1);
@@ -206,6 +221,36 @@ impl Camera {
     pub(crate) fn settle_when_quiet(&mut self) -> Result<(), CameraError> {
         let busy = !(self.parts.is_empty() && self.finishing.is_empty() && self.sessions.is_empty());
         if busy || self.is_settled || self.live.len() == 0 { Ok(()) } else { self.settle_stored() }
+    }
+
+    /// Removes scratches that were begun at `cutoff` or before and are not written any more, though nobody claimed
+    /// them; what `locked` ranges may need stays. Durable on return.
+    pub(crate) fn expire_live(
+        &mut self,
+        cutoff: WallMs,
+        locked: &[(WallMs, WallMs)],
+    ) -> Result<LiveGone, CameraError> {
+        let begun = |path: &Path| scratch::begun(path.file_name()?.to_str()?);
+        let is_kept = |begun: WallMs| {
+            let last = begun.plus_ms(LONGEST_SCRATCH_MS);
+            locked.iter().any(|(from, to)| *from < last && *to > begun.plus_ms(-LOCK_MARGIN_MS))
+        };
+        let old = self
+            .paths
+            .iter()
+            .filter(|(_, path)| begun(path).is_some_and(|begun| begun <= cutoff && !is_kept(begun)));
+        let old: Vec<_> = old.map(|(id, path)| (*id, path.clone())).collect();
+        let mut gone = LiveGone::default();
+        for (id, path) in old {
+            let Some(recording) = self.live.forget(id) else { continue };
+            self.paths.remove(&id);
+            gone.bytes += self.archive.disk.len(&path)?;
+            gone.files += 1;
+            self.archive.disk.remove_durably(&path)?;
+            let folder = self.layout.live_recording(&self.device, &self.camera, recording);
+            let _ = self.archive.disk.remove_dir(&folder);
+        }
+        Ok(gone)
     }
 
     pub(super) fn delete_settled(&mut self) -> Result<(), CameraError> {

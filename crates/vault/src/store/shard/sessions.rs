@@ -8,20 +8,25 @@ use super::{Shard, report};
 use crate::{
     assembler::camera::Outcome,
     live_tap::LiveEvent,
-    plain::PlainOutcome,
+    plain::{PlainOutcome, Timing},
     store::{SessionHandle, SessionKind, StoreError},
 };
 
 impl Shard {
     pub(super) fn live_begin(&mut self, session: &Arc<SessionHandle>) -> Result<(), StoreError> {
         match session.kind {
-            SessionKind::Announced if self.is_short => return Err(StoreError::Full),
+            SessionKind::Announced | SessionKind::Import(_) if self.is_short => return Err(StoreError::Full),
             SessionKind::Announced => {
                 self.announced(&session.track)?.live_begin(session.id, session.recording)?;
             }
-            SessionKind::Plain => {
+            SessionKind::Plain | SessionKind::Import(_) => {
+                let timing = match session.kind {
+                    SessionKind::Import(start) => Timing::Media(start),
+                    _ => Timing::Arrival,
+                };
                 let mut outcome = PlainOutcome::default();
-                let begun = self.plain(&session.track)?.begin(session.id, session.recording, &mut outcome);
+                let camera = self.plain(&session.track)?;
+                let begun = camera.begin(session.id, session.recording, timing, &mut outcome);
                 self.take_plain(session, outcome);
                 begun?;
             }
@@ -39,6 +44,7 @@ impl Shard {
             let way = match session.kind {
                 SessionKind::Announced => &self.context.metrics.live,
                 SessionKind::Plain => &self.context.metrics.plain,
+                SessionKind::Import(_) => &self.context.metrics.imported,
             };
             way.received_bytes.increment(piece.len() as u64);
             self.tell(session, || LiveEvent::Bytes(piece.clone()));
@@ -59,7 +65,7 @@ impl Shard {
                 self.take(outcome);
                 Ok(taken?)
             }
-            SessionKind::Plain => {
+            SessionKind::Plain | SessionKind::Import(_) => {
                 let mut outcome = PlainOutcome::default();
                 let taken = self.plain(&session.track)?.data(session.id, piece, &mut outcome);
                 self.take_plain(session, outcome);
@@ -77,7 +83,7 @@ impl Shard {
                     used.camera.live_gap(session.id);
                 }
             }
-            SessionKind::Plain => {
+            SessionKind::Plain | SessionKind::Import(_) => {
                 if let Some(used) = self.plain.get_mut(&session.track) {
                     used.camera.lost(session.id, packets);
                 }
@@ -97,7 +103,7 @@ impl Shard {
                 self.take(outcome);
                 ended.map_err(Into::into)
             }
-            SessionKind::Plain => {
+            SessionKind::Plain | SessionKind::Import(_) => {
                 let mut outcome = PlainOutcome::default();
                 let camera = self.plain.get_mut(&session.track);
                 let ended = camera.map_or(Ok(()), |used| used.camera.end(session.id, &mut outcome));
@@ -112,9 +118,13 @@ impl Shard {
     }
 
     fn take_plain(&mut self, session: &SessionHandle, outcome: PlainOutcome) {
-        outcome.segments.iter().for_each(|bytes| self.context.metrics.plain.segment(*bytes));
+        let is_import = matches!(session.kind, SessionKind::Import(_));
+        let metrics = &self.context.metrics;
+        let way = if is_import { &metrics.imported } else { &metrics.plain };
+        outcome.segments.iter().for_each(|bytes| way.segment(*bytes));
         self.enqueue(outcome.complete);
-        if outcome.losses.is_empty() {
+        // Of an import the original is still there, and is taken up again.
+        if outcome.losses.is_empty() || is_import {
             return;
         }
         let now = self.context.archive.clock.wall();
@@ -132,6 +142,9 @@ impl Shard {
     }
 
     fn tell(&self, session: &SessionHandle, event: impl FnOnce() -> LiveEvent) {
+        if matches!(session.kind, SessionKind::Import(_)) {
+            return;
+        }
         self.context.live.tell(&session.track.device, &session.track.camera, event);
     }
 }
