@@ -7,7 +7,9 @@
 //! * [`ts`]: packets, PSI, PES, timestamps, continuity (ISO/IEC 13818-1).
 //! * [`keyframe`]: whether an access unit is a point to start decoding (H.264, H.265).
 //! * [`hls`]: playlists as text.
+//! * [`parts`]: live segments and parts; see `docs/design/live.md`.
 //! * [`segmenter`]: the deterministic cut; see `docs/design/segmenter.md`.
+//! * [`wall`]: from media time to wall time.
 //! * [`pack`]: manifest, signature, trailer, verification; see `docs/design/pack-format.md`.
 
 #![forbid(unsafe_code)]
@@ -17,8 +19,10 @@
 pub mod hls;
 pub mod keyframe;
 pub mod pack;
+pub mod parts;
 pub mod segmenter;
 pub mod ts;
+pub mod wall;
 
 pub use pack::{
     BadSegment, BodyVerifier, MAX_SEGMENTS_PER_PACK, MAX_TRAILER_BYTES, Manifest, ManifestError, PackAudit,

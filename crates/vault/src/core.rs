@@ -23,7 +23,7 @@ use crate::{
     http::access::Act,
     import::Desk,
     layout::Layout,
-    live_tap::LiveHub,
+    live::LiveHub,
     metrics::Metrics,
     publishing::Publishing,
     store::{ObjectReads, Store},
@@ -47,8 +47,8 @@ pub(crate) struct Core {
     pub(crate) reads: ObjectReads,
     pub(crate) uploads: Arc<UploadTable>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) live: Arc<LiveHub>,
     pub(crate) imports: Desk,
+    pub(crate) live: LiveHub,
     pub(crate) gates: Gates,
     /// Cancelled when the vault stops.
     pub(crate) stopping: CancellationToken,

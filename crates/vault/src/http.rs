@@ -23,6 +23,7 @@ mod finish;
 mod health;
 mod imports;
 mod json;
+mod live;
 mod objects;
 mod packs;
 mod page;
@@ -48,6 +49,7 @@ fn endpoints() -> OpenApiRouter<Arc<Core>> {
         .merge(events::routes())
         .merge(health::routes())
         .merge(imports::routes())
+        .merge(live::routes())
         .merge(objects::routes())
         .merge(packs::routes())
         .merge(retention::routes())

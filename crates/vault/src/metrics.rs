@@ -31,6 +31,7 @@ pub(crate) struct Metrics {
     pub(crate) objects_missing: Gauge,
     pub(crate) audit_lost: Counter,
     pub(crate) retention: RetentionMetrics,
+    pub(crate) live_bytes: Gauge,
 }
 
 /// What retention does, and what is held.
@@ -83,6 +84,7 @@ impl Metrics {
             objects_missing: gauge("dashvault_objects_missing"),
             audit_lost: counter("dashvault_audit_lost_total"),
             retention: RetentionMetrics::new(&recorder),
+            live_bytes: gauge("dashvault_live_bytes"),
             handle,
             recorder,
         }
@@ -208,6 +210,8 @@ fn describe(recorder: &PrometheusRecorder) {
     ] {
         recorder.describe_gauge(name.into(), None, text.into());
     }
+    let held = "Bytes in memory for live viewers.";
+    recorder.describe_gauge("dashvault_live_bytes".into(), None, held.into());
     let missing = "Stored packs whose object is gone or is not what was stored.";
     recorder.describe_gauge("dashvault_objects_missing".into(), None, missing.into());
 }

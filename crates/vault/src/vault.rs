@@ -30,7 +30,7 @@ use crate::{
     ingest,
     keys::{self, KeyError},
     layout::Layout,
-    live_tap::LiveHub,
+    live::{self, LiveHub},
     metrics::Metrics,
     plain,
     store::{BlockingIndex, ObjectReads, ShardContext, Store, TICK},
@@ -111,12 +111,12 @@ impl Vault {
         let index = Index::open(&layout.index()).await?;
         let disk: Arc<dyn Disk> = Arc::new(OsDisk);
         let metrics = Arc::new(Metrics::new());
-        let live = Arc::new(LiveHub::default());
+        let live = LiveHub::default();
         let recovery = (config.clone(), layout.clone(), index.clone(), disk.clone(), Arc::new(key));
         let runtime = Handle::current();
         let (context, objects) = {
-            let (metrics, live) = (metrics.clone(), live.clone());
-            blocking(move || recover(recovery, runtime, metrics, live)).await?
+            let metrics = metrics.clone();
+            blocking(move || recover(recovery, runtime, metrics)).await?
         };
         let (uploads, store) = (context.uploads.clone(), Store::start(&context, config.limits.store_threads));
         let store = store.map_err(StartError::Threads)?;
@@ -189,12 +189,6 @@ impl RunningVault {
         self.setup_code.as_deref()
     }
 
-    /// Where live views can listen to what comes in.
-    #[must_use]
-    pub fn live(&self) -> &LiveHub {
-        &self.core.live
-    }
-
     /// Stops. With `graceful`, open sessions are ended, packs of plain publishers sealed and what is complete made
     /// durable first; without, it stops as a crash would. Returns when every thread has ended and the folder is free.
     pub async fn shutdown(mut self, graceful: bool) {
@@ -207,6 +201,9 @@ impl RunningVault {
         // After the last request, so that all of them are in the audit log.
         self.audit.stop(graceful).await;
         self.core.store.stop(graceful).await;
+        if graceful {
+            self.core.live.close(&self.core.index).await;
+        }
         self.core.index.close().await;
         let Self { core, readers, lock, .. } = self;
         drop(core);
@@ -314,7 +311,6 @@ fn recover(
     (config, layout, index, disk, key): Recovery,
     runtime: Handle,
     metrics: Arc<Metrics>,
-    live: Arc<LiveHub>,
 ) -> Result<(ShardContext, Arc<dyn ObjectStore>), StartError> {
     let objects: Arc<dyn ObjectStore> = Arc::new(DirStore::open(disk.clone(), layout.objects())?);
     let asked = BlockingIndex { index: index.clone(), runtime: runtime.clone() };
@@ -351,7 +347,6 @@ fn recover(
         layout,
         uploads,
         metrics,
-        live,
         key,
         pack_limits,
         upload_expiry,
@@ -398,6 +393,7 @@ async fn prepare_hashing(core: Arc<Core>) {
 async fn housekeeping(core: Arc<Core>) {
     while core.stopping.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
         core.store.tick().await;
+        live::housekeeping(&core).await;
     }
 }
 

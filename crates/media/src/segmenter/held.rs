@@ -74,6 +74,11 @@ impl Held {
         self.given
     }
 
+    /// The hash of what the sink was given of the open segment.
+    pub(super) fn hash(&self) -> ContentHash {
+        self.hasher.finalize().into()
+    }
+
     /// A copy of the packet with this index in the segment, which was not yet given.
     pub(super) fn packet(&self, index: u64, window: &Window<'_>) -> Option<[u8; PACKET_BYTES]> {
         let offset = usize::try_from(index.checked_sub(self.given)?).ok()? * PACKET_BYTES;

@@ -20,7 +20,7 @@ mod rule;
 mod segment;
 mod times;
 
-use dashvault_base::Pts;
+use dashvault_base::{ContentHash, Pts};
 
 pub use counters::Counters;
 pub use segment::{ClosedBy, Segment, SegmentSink};
@@ -161,6 +161,18 @@ impl Segmenter {
     #[must_use]
     pub fn open_start_pts(&self) -> Option<Pts> {
         self.open.start_pts()
+    }
+
+    /// Whether the open segment is known to begin with a keyframe (or an audio frame, where there is no video).
+    #[must_use]
+    pub const fn opens_with_keyframe(&self) -> bool {
+        self.open.opens_with_keyframe()
+    }
+
+    /// BLAKE3 of the bytes given to the sink so far for the open segment.
+    #[must_use]
+    pub fn open_hash(&self) -> ContentHash {
+        self.open.hash()
     }
 
     /// The streams it cuts by, as the last PMT had them.

@@ -3,7 +3,7 @@
 //! Belongs here: everything behind the packet rhythm. Does not: finding packets in bytes.
 //! Invariant: packets before `cursor` were shown to the rule since its last reset; between calls these are all.
 
-use dashvault_base::Pts;
+use dashvault_base::{ContentHash, Pts};
 
 use super::{
     ClosedBy, Counters, Segment, SegmentSink, SegmenterConfig,
@@ -71,6 +71,14 @@ impl Open {
 
     pub(super) fn start_pts(&self) -> Option<Pts> {
         self.cut_pts.or(self.rule.times().start())
+    }
+
+    pub(super) const fn opens_with_keyframe(&self) -> bool {
+        self.keyframe
+    }
+
+    pub(super) fn hash(&self) -> ContentHash {
+        self.held.hash()
     }
 
     pub(super) const fn streams(&self) -> Option<StreamInfo> {

@@ -156,7 +156,7 @@ impl Archive {
         self.objects.sync(key)?;
         match self.index.commit(&stored)? {
             Committed::New => Ok(Some(stored.row)),
-            Committed::Known(row) if row.manifest == stored.row.manifest => Ok(Some(row)),
+            Committed::Known(row) if row.manifest == stored.row.manifest => Ok(Some(*row)),
             Committed::Known(row) => Err(FinishError::OtherContent(row.key)),
         }
     }

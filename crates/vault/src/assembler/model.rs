@@ -52,7 +52,7 @@ impl PackIndex for MemoryIndex {
                 if known.row.manifest == pack.row.manifest {
                     known.row.missing_since = None;
                 }
-                Ok(Committed::Known(known.row.clone()))
+                Ok(Committed::Known(Box::new(known.row.clone())))
             }
             None => {
                 rows.insert(pack.row.key.clone(), pack.clone());

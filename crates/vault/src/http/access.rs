@@ -193,7 +193,7 @@ pub(crate) struct Act {
 }
 
 /// Watching asks again and again; it is noted once in a while.
-const VIEW: &str = "view";
+pub(crate) const VIEW: &str = "view";
 
 impl Act {
     /// An act on one camera's footage.

@@ -50,6 +50,7 @@ pub(super) async fn announce(
     })?;
     core.metrics.announcements.increment(1);
     core.touch(&device.id).await?;
+    core.live.announced(&device.id, &request.packs);
     let packs = answer_packs(&core, &device, request.packs).await?;
     let losses = note_losses(&core, &device, &request.losses).await?;
     let missing = missing_packs(&core, &device).await?;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use dashvault_srt::{CloseReason, Connection, Delivery};
 
 use super::feeders::Feeder;
-use crate::core::Core;
+use crate::{core::Core, live::LiveFeed};
 
 /// Bytes that are handed to the store at once, where as many are there.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -42,7 +42,8 @@ enum Next {
 /// Feeds the store until the publisher is gone. Everything delivered before the end is handed over.
 pub(super) async fn run(core: &Core, feeder: &Arc<Feeder>, mut connection: Connection) -> End {
     let session = &feeder.session;
-    let _live = core.memory.publishing.begin(&session.track.device, &session.track.camera);
+    let _publishing = core.memory.publishing.begin(&session.track.device, &session.track.camera);
+    let live = core.live.feed(core, session).await;
     let mut queued = None;
     let end = loop {
         let next = tokio::select! {
@@ -53,10 +54,13 @@ pub(super) async fn run(core: &Core, feeder: &Arc<Feeder>, mut connection: Conne
         let handed = match next {
             Next::Data(data) => {
                 feeder.note_data();
+                // First, so that no disk delays what is watched.
+                live.data(core, &data);
                 core.store.live_data(session, data).await
             }
             Next::Lost(packets) => {
                 tracing::warn!(device = %session.track.device, packets, "packets are lost for good");
+                live.lost();
                 core.store.live_lost(session, packets).await
             }
             Next::End(end) => break end,
@@ -65,7 +69,8 @@ pub(super) async fn run(core: &Core, feeder: &Arc<Feeder>, mut connection: Conne
             break End::Stopping;
         }
     };
-    hand_over_rest(core, feeder, &mut connection, queued).await;
+    hand_over_rest(core, feeder, &live, &mut connection, queued).await;
+    drop(live);
     connection.close();
     // Fails only when the store has stopped, which ended the session already.
     let _ = core.store.live_end(session.clone()).await;
@@ -76,6 +81,7 @@ pub(super) async fn run(core: &Core, feeder: &Arc<Feeder>, mut connection: Conne
 async fn hand_over_rest(
     core: &Core,
     feeder: &Arc<Feeder>,
+    live: &LiveFeed,
     connection: &mut Connection,
     mut queued: Option<Delivery>,
 ) {
@@ -86,8 +92,14 @@ async fn hand_over_rest(
             () = std::future::ready(()) => return,
         };
         let handed = match next {
-            Next::Data(data) => core.store.live_data(&feeder.session, data).await,
-            Next::Lost(packets) => core.store.live_lost(&feeder.session, packets).await,
+            Next::Data(data) => {
+                live.data(core, &data);
+                core.store.live_data(&feeder.session, data).await
+            }
+            Next::Lost(packets) => {
+                live.lost();
+                core.store.live_lost(&feeder.session, packets).await
+            }
             Next::End(_) => return,
         };
         if handed.is_err() {

@@ -9,6 +9,7 @@ mod lies;
 mod live;
 mod peers;
 mod plain;
+mod playlist;
 mod restart;
 mod retention;
 mod rig;

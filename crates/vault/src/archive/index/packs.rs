@@ -125,7 +125,7 @@ pub enum Committed {
     /// The pack is in the index now.
     New,
     /// It was there already; this is its row, which is not marked as missing any more if the content is the same.
-    Known(PackRow),
+    Known(Box<PackRow>),
 }
 
 impl StoredPack {
@@ -285,7 +285,7 @@ impl Index {
                 self.mark_found(&row.key).await?;
                 known.missing_since = None;
             }
-            return Ok(Committed::Known(known));
+            return Ok(Committed::Known(Box::new(known)));
         }
         for (position, segment) in (0i64..).zip(&pack.segments) {
             insert_segment(&mut transaction, &row.key, position, segment).await.map_err(&failed)?;

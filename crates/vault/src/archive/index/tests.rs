@@ -59,7 +59,7 @@ async fn a_pack_comes_back_as_it_was_committed_and_a_second_commit_changes_nothi
     assert_eq!(index.commit_pack(&pack).await.unwrap(), Committed::New);
     let mut other = pack.clone();
     other.row.manifest = ContentHash::of(b"other");
-    assert_eq!(index.commit_pack(&other).await.unwrap(), Committed::Known(pack.row.clone()));
+    assert_eq!(index.commit_pack(&other).await.unwrap(), Committed::Known(Box::new(pack.row.clone())));
     assert_eq!(index.pack(&pack.row.key).await.unwrap(), Some(pack.row.clone()));
     assert_eq!(index.segments_of_pack(&pack.row.key).await.unwrap(), pack.segments);
     let key = &pack.row.key;
@@ -89,8 +89,8 @@ async fn a_missing_pack_stays_known_from_when_it_was_noticed_until_the_same_cont
 
     let mut other = pack.clone();
     other.row.manifest = ContentHash::of(b"other");
-    assert_eq!(index.commit_pack(&other).await.unwrap(), Committed::Known(marked));
-    assert_eq!(index.commit_pack(&pack).await.unwrap(), Committed::Known(pack.row.clone()));
+    assert_eq!(index.commit_pack(&other).await.unwrap(), Committed::Known(Box::new(marked)));
+    assert_eq!(index.commit_pack(&pack).await.unwrap(), Committed::Known(Box::new(pack.row.clone())));
     assert_eq!(index.pack(key).await.unwrap(), Some(pack.row.clone()));
     assert_eq!(index.count_missing().await.unwrap(), 0);
 }

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use super::{Shard, report};
 use crate::{
     assembler::camera::Outcome,
-    live_tap::LiveEvent,
     plain::{PlainOutcome, Timing},
     store::{SessionHandle, SessionKind, StoreError},
 };
@@ -32,7 +31,6 @@ impl Shard {
             }
         }
         self.sessions.insert(session.id, session.clone());
-        self.tell(session, || LiveEvent::Begun(session.recording));
         Ok(())
     }
 
@@ -47,7 +45,6 @@ impl Shard {
                 SessionKind::Import(_) => &self.context.metrics.imported,
             };
             way.received_bytes.increment(piece.len() as u64);
-            self.tell(session, || LiveEvent::Bytes(piece.clone()));
             if let Err(error) = self.live_piece(session, piece) {
                 report("live session ends: its bytes cannot be kept", &session.id.to_string(), &error);
                 session.over.cancel();
@@ -76,7 +73,6 @@ impl Shard {
 
     pub(super) fn live_lost(&mut self, session: &Arc<SessionHandle>, packets: u64) {
         self.context.metrics.srt_lost_packets.increment(packets);
-        self.tell(session, || LiveEvent::Gap);
         match session.kind {
             SessionKind::Announced => {
                 if let Some(used) = self.announced.get_mut(&session.track) {
@@ -114,7 +110,6 @@ impl Shard {
         if let Err(error) = ended {
             report("live session's end cannot be kept", &session.id.to_string(), &error);
         }
-        self.tell(session, || LiveEvent::Ended);
     }
 
     fn take_plain(&mut self, session: &SessionHandle, outcome: PlainOutcome) {
@@ -139,12 +134,5 @@ impl Shard {
             }
             Err(error) => report("loss cannot be noted", session.track.device.as_str(), &error),
         }
-    }
-
-    fn tell(&self, session: &SessionHandle, event: impl FnOnce() -> LiveEvent) {
-        if matches!(session.kind, SessionKind::Import(_)) {
-            return;
-        }
-        self.context.live.tell(&session.track.device, &session.track.camera, event);
     }
 }
