@@ -18,6 +18,7 @@ mod body;
 mod dashboard;
 mod describe;
 mod devices;
+mod docs;
 mod events;
 mod finish;
 mod health;
@@ -46,6 +47,7 @@ fn endpoints() -> OpenApiRouter<Arc<Core>> {
         .merge(audit_log::routes())
         .merge(describe::routes())
         .merge(devices::routes())
+        .merge(docs::routes())
         .merge(events::routes())
         .merge(health::routes())
         .merge(imports::routes())

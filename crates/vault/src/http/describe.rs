@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -59,24 +59,28 @@ fn complete(mut document: Value) -> Value {
     document["components"]["schemas"]["Problem"] = problem_schema();
     if let Some(paths) = document["paths"].as_object_mut() {
         for (path, item) in paths {
-            for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
-                complete_operation(path, operation);
+            for (method, operation) in item.as_object_mut().into_iter().flatten() {
+                complete_operation(path, method, operation);
             }
         }
     }
     document
 }
 
-fn complete_operation(path: &str, operation: &mut Value) {
+fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let role = operation["x-role"].as_str().unwrap_or_default().to_owned();
     if let Ok(least) = role.parse::<Role>() {
         operation["x-scope"] = Scope::needed(path, least).name().into();
     }
+    let session = match method {
+        "get" | "head" | "options" => json!({ "session": [] }),
+        _ => json!({ "session": [], "csrf": [] }),
+    };
     operation["security"] = match role.as_str() {
         "none" => json!([{}]),
         "device" => json!([{ "device": [] }]),
-        "viewer" => json!([{ "session": [] }, { "token": [] }, { "device": [] }, { "admin_token": [] }]),
-        _ => json!([{ "session": [] }, { "token": [] }, { "admin_token": [] }]),
+        "viewer" => json!([session, { "token": [] }, { "device": [] }, { "admin_token": [] }]),
+        _ => json!([session, { "token": [] }, { "admin_token": [] }]),
     };
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     if role != "none" {

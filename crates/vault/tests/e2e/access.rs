@@ -12,6 +12,7 @@ use crate::rig::{Answer, Http, Rig, eventually};
 mod audit;
 mod browser;
 mod devices;
+mod docs;
 mod first_run;
 mod matrix;
 mod sessions;

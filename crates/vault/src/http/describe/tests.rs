@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, fmt::Write, path::Path};
 
+use serde_json::Map;
+
 use super::*;
 
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
