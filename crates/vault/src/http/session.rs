@@ -125,8 +125,8 @@ pub(super) async fn sign_in(
     let shown: String = name.chars().take(UserName::MAX_BYTES).collect::<String>().to_lowercase();
     let (now, address) = (core.clock.now(), sender.address);
     core.memory.guessing.sign_in(now, &shown, address).map_err(|wait| {
-        core.audit_as(&shown, "none", address, Act::named("sign-in-refused", "too many attempts"));
-        Refusal::too_often(wait, "there were too many attempts to sign in")
+        let refusal = Refusal::too_often(wait, "there were too many attempts to sign in");
+        refused(&core, &shown, address, refusal)
     })?;
     let user = match shown.parse::<UserName>() {
         Ok(name) => core.index.user(&name).await?,
@@ -135,16 +135,19 @@ pub(super) async fn sign_in(
     let hash = user.as_ref().map(|user| user.password.clone());
     let right = password.len() <= password::MAX_BYTES && core.memory.hashing.is_right(password, hash).await?;
     let Some(user) = user.filter(|_| right) else {
-        core.audit_as(&shown, "none", address, Act::named("sign-in-refused", "wrong name or password"));
-        return Err(Refusal::new(
-            401,
-            "sign-in",
-            "name or password is wrong",
-            "check both, also for capitals",
-        ));
+        let refusal =
+            Refusal::new(401, "sign-in", "name or password is wrong", "check both, also for capitals");
+        return Err(refused(&core, &shown, address, refusal));
     };
     core.memory.guessing.signed_in(core.clock.now(), &shown, address);
     begin(&core, &sender, &user.name, user.role, "sign-in").await
+}
+
+/// Notes a refused sign-in.
+fn refused(core: &Core, name: &str, address: IpAddr, refusal: Refusal) -> Refusal {
+    core.metrics.refused("access", refusal.code);
+    core.audit_as(name, "none", address, Act::named("sign-in-refused", refusal.code));
+    refusal
 }
 
 /// Signs out: ends the session.

@@ -86,6 +86,7 @@ pub(super) async fn create(
     let right = SetupCode::read(&code).zip(known).is_some_and(|(typed, known)| typed.is(&known));
     if !right {
         core.audit_as("nobody", "none", sender.address, Act::named("setup-refused", "wrong code"));
+        core.metrics.refused("access", "setup-code");
         let detail = "it is in the log of `dashvault serve`, and in setup.code in its data folder";
         return Err(Refusal::new(409, "setup-code", "setup code is wrong", detail));
     }

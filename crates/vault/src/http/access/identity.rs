@@ -125,10 +125,13 @@ async fn by_cookie(parts: &Parts, core: &Core) -> Result<Cookie, Refusal> {
 
 /// Refuses a bearer that is nobody's, and sooner or later whoever tries many.
 pub(super) fn wrong_bearer(parts: &Parts, core: &Core) -> Refusal {
-    match core.memory.guessing.wrong_bearer(core.clock.now(), client::address(parts, core)) {
+    let charged = core.memory.guessing.wrong_bearer(core.clock.now(), client::address(parts, core));
+    let refusal = match charged {
         Ok(()) => AuthError::Wrong.into(),
         Err(wait) => Refusal::too_often(wait, "too many bearers from this address were nobody's"),
-    }
+    };
+    core.metrics.refused("access", refusal.code);
+    refusal
 }
 
 fn session_ended() -> Refusal {

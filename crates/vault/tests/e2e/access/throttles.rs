@@ -15,6 +15,8 @@ async fn many_wrong_passwords_are_stopped_and_then_the_right_one_too() {
     assert_eq!(stopped.status, 429);
     let wait: u64 = stopped.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=31).contains(&wait), "{wait}");
+    let counted = rig.metric("dashvault_refused_total{protocol=\"access\",reason=\"sign-in\"}").await;
+    assert_eq!(counted, 10);
     assert_eq!(guesser.sign_in("operator", PASSWORD).await.status, 200, "another name is not stopped yet");
 }
 
