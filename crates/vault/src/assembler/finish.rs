@@ -132,7 +132,7 @@ impl Archive {
                 if row.expired_at.is_some() {
                     self.objects.delete(&row.key)?;
                 }
-                Ok(row)
+                Ok(*row)
             }
             Committed::Known(row) => Err(FinishError::OtherContent(row.key)),
         }

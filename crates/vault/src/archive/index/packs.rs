@@ -120,7 +120,6 @@ pub struct StoredPack {
 
 /// What became of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one value a stored pack, which is taken apart at once")]
 pub enum Committed {
     /// The pack is in the index now.
     New,
