@@ -8,6 +8,7 @@
 //! * [`keyframe`]: whether an access unit is a point to start decoding (H.264, H.265).
 //! * [`hls`]: playlists as text.
 //! * [`parts`]: live segments and parts; see `docs/design/live.md`.
+//! * [`join`]: segments that were cut apart onto one timeline; see `docs/design/clips.md`.
 //! * [`segmenter`]: the deterministic cut; see `docs/design/segmenter.md`.
 //! * [`wall`]: from media time to wall time.
 //! * [`pack`]: manifest, signature, trailer, verification; see `docs/design/pack-format.md`.
@@ -17,6 +18,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::cast_possible_truncation))]
 
 pub mod hls;
+pub mod join;
 pub mod keyframe;
 pub mod pack;
 pub mod parts;
