@@ -29,6 +29,7 @@ pub struct Command {
     pub(crate) stdout_pipe_bytes: Option<usize>,
     pub(crate) group: bool,
     pub(crate) lifetime: Lifetime,
+    pub(crate) low_priority: bool,
     pub(crate) secrets: Vec<String>,
 }
 
@@ -76,6 +77,7 @@ impl Command {
             stdout_pipe_bytes: None,
             group: true,
             lifetime: Lifetime::default(),
+            low_priority: false,
             secrets: Vec::new(),
         }
     }
@@ -165,6 +167,13 @@ impl Command {
     /// Sets how long the child may live.
     pub fn lifetime(mut self, lifetime: Lifetime) -> Self {
         self.lifetime = lifetime;
+        self
+    }
+
+    /// Lets everything else go first: the child and what it starts get the least share of the processors (Unix: nice 19;
+    /// elsewhere without effect). For work that nobody waits for with a hand on the brake.
+    pub fn low_priority(mut self) -> Self {
+        self.low_priority = true;
         self
     }
 

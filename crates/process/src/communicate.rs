@@ -19,19 +19,61 @@ use crate::blocking::{block_until, off_thread, small_thread};
 use crate::child::Child;
 use crate::command::{Command, SpawnError, Stream};
 use crate::exit::Exit;
+use crate::lines::{LineEnd, Lines};
+use crate::progress::{LineMeaning, Progress, ProgressParser};
 use crate::token::{StopSource, StopToken};
 
 /// How long the pipes may stay open once the child has ended.
 const AFTER_EXIT: Duration = Duration::from_secs(2);
 const READ_BYTES: usize = 64 * 1024;
+/// The longest line of a log that is told from progress; the rest of it is dropped.
+const LOG_LINE_BYTES: usize = 4096;
 
 /// What goes into a child and how much may come out.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    input: Vec<u8>,
+    input: Input,
+    watch: Option<Watch>,
     timeout: Option<Duration>,
     output_bytes: usize,
     excess: Excess,
+}
+
+/// Writes a child's standard input; called on a thread of its own.
+type Feed = dyn Fn(&mut dyn Write) -> io::Result<()> + Send + Sync;
+/// Is told of ffmpeg's progress; called on a thread of its own.
+type OnProgress = dyn Fn(&Progress) + Send + Sync;
+
+/// Where standard input comes from.
+#[derive(Clone)]
+enum Input {
+    Bytes(Arc<Vec<u8>>),
+    Feed(Arc<Feed>),
+}
+
+/// Who is told of progress.
+#[derive(Clone)]
+struct Watch(Arc<OnProgress>);
+
+impl Input {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Bytes(bytes) if bytes.is_empty())
+    }
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Feed(_) => f.write_str("fed"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
 }
 
 /// What happens to output beyond the limit.
@@ -109,7 +151,8 @@ pub enum RunError {
 impl Default for Exchange {
     /// No input, no timeout, at most 16 MiB of each output, the rest dropped.
     fn default() -> Self {
-        Self { input: Vec::new(), timeout: None, output_bytes: 16 << 20, excess: Excess::Drop }
+        let input = Input::Bytes(Arc::default());
+        Self { input, watch: None, timeout: None, output_bytes: 16 << 20, excess: Excess::Drop }
     }
 }
 
@@ -121,7 +164,23 @@ impl Exchange {
 
     /// Sets what the child reads from standard input.
     pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
-        self.input = input.into();
+        self.input = Input::Bytes(Arc::new(input.into()));
+        self
+    }
+
+    /// Sets who writes what the child reads from standard input, which is closed when the call returns.
+    ///
+    /// For input that is made or read as it is taken. A write fails when the child has closed its end or has ended: the
+    /// call should return then. What it returns is not looked at; whoever needs to know that the input was all there
+    /// keeps that in the closure.
+    pub fn feed(mut self, feed: impl Fn(&mut dyn Write) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        self.input = Input::Feed(Arc::new(feed));
+        self
+    }
+
+    /// Sets who is told of each block of ffmpeg's `-progress pipe:2`; its lines are not kept as output then.
+    pub fn on_progress(mut self, told: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        self.watch = Some(Watch(Arc::new(told)));
         self
     }
 
@@ -284,7 +343,11 @@ impl Pipes {
         }
         if let Some(pipe) = child.stderr.take() {
             let reader = Reader::new(&pipes.stderr, exchange.output_bytes, &excess_tx, &open_tx);
-            small_thread(format!("stderr-{pid}"), move || reader.copy(pipe))?;
+            let work = move || match exchange.watch {
+                Some(watch) => reader.copy_log(pipe, &watch),
+                None => reader.copy(pipe),
+            };
+            small_thread(format!("stderr-{pid}"), work)?;
         }
         if let Some(pipe) = child.stdin.take() {
             small_thread(format!("stdin-{pid}"), move || feed(pipe, &exchange.input))?;
@@ -309,8 +372,11 @@ impl Pipes {
 }
 
 /// Writes the input and closes the pipe. A child that does not want it all is no error.
-fn feed(mut stdin: ChildStdin, input: &[u8]) {
-    let _ = stdin.write_all(input);
+fn feed(mut stdin: ChildStdin, input: &Input) {
+    let _ = match input {
+        Input::Bytes(bytes) => stdin.write_all(bytes),
+        Input::Feed(feed) => feed(&mut stdin),
+    };
 }
 
 struct Reader {
@@ -341,6 +407,29 @@ impl Reader {
                 Err(_) => return,
             }
         }
+    }
+
+    /// Keeps what is no progress, and tells the rest.
+    fn copy_log(self, mut pipe: impl Read, watch: &Watch) {
+        let mut buffer = vec![0; READ_BYTES];
+        let (mut lines, mut parser) = (Lines::new(LOG_LINE_BYTES), ProgressParser::default());
+        let mut each = |line: &[u8], _: LineEnd| match parser.line(line) {
+            LineMeaning::Block(progress) => (watch.0)(&progress),
+            LineMeaning::Part => {}
+            LineMeaning::Other => {
+                self.keep(line);
+                self.keep(b"\n");
+            }
+        };
+        loop {
+            match pipe.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => lines.push(buffer.get(..read).unwrap_or_default(), &mut each),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        lines.finish(&mut each);
     }
 
     fn keep(&self, bytes: &[u8]) {

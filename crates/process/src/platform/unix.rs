@@ -16,7 +16,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
+use rustix::process::{
+    Pid, WaitId, WaitIdOptions, kill_process, kill_process_group, setpriority_pgrp, setpriority_process,
+    waitid,
+};
 
 #[cfg(target_os = "linux")]
 use super::linux as os;
@@ -39,6 +42,8 @@ pub(crate) struct OsChild {
 
 /// How long the others in a group that was asked to end may outlive their leader.
 const AFTER_LEADER: Duration = Duration::from_secs(5);
+/// The least share of the processors.
+const NICEST: i32 = 19;
 /// The longest pause between two looks at them.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -55,6 +60,13 @@ pub(crate) fn spawn(command: &Command) -> io::Result<Spawned> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let pid = Pid::from_child(&child);
     let group = command.leads_group();
+    if command.low_priority {
+        // A process that keeps its usual share works as well.
+        let _ = match group {
+            true => setpriority_pgrp(Some(pid), NICEST),
+            false => setpriority_process(Some(pid), NICEST),
+        };
+    }
     let mut os = OsChild { child, pid, group, keeper: None, asked: AtomicBool::new(false) };
     if keeper_needed(command) {
         match Keeper::start(pid) {

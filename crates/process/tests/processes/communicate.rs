@@ -1,5 +1,7 @@
 //! Run and wait, communicate, and their bounds.
 
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dashvault_process::{Command, CommunicateError, Excess, Exchange, Exit, RunError, Stream};
@@ -95,4 +97,36 @@ fn an_escaped_descendant_does_not_hold_up_the_result() {
     let escaped: u32 = std::str::from_utf8(&output.stdout).unwrap().trim().parse().unwrap();
     assert!(output.exit.success());
     kill(escaped);
+}
+
+#[test]
+fn input_may_be_made_as_it_is_taken_and_stops_when_the_child_has_enough() {
+    let many = || {
+        Exchange::new().timeout(PATIENCE).feed(|stdin| (0..300_000).try_for_each(|n| writeln!(stdin, "{n}")))
+    };
+    let output = Command::new("tail").args(["-n", "1"]).run_blocking(many()).unwrap();
+    assert_eq!(output.stdout, b"299999\n");
+    let output = Command::new("head").args(["-n", "1"]).run_blocking(many()).unwrap();
+    assert_eq!(output.stdout, b"0\n");
+}
+
+#[test]
+fn progress_is_told_and_the_rest_of_the_log_is_kept() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&told);
+    let log =
+        "echo Input >&2; printf 'frame=5\\nprogress=continue\\nframe=9\\nprogress=end\\n' >&2; echo Bye >&2";
+    let exchange = Exchange::new().on_progress(move |progress| keep.lock().unwrap().push(progress.frame));
+    let output = Command::shell(log).run_blocking(exchange).unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "Input\nBye\n");
+    assert_eq!(*told.lock().unwrap(), [Some(5), Some(9)]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_of_low_priority_and_what_it_starts_are_nice() {
+    let nice = |command: Command| command.run_blocking(Exchange::new()).unwrap().stdout;
+    let script = "sleep 0.1; sh -c 'cut -d\" \" -f19 /proc/self/stat'";
+    assert_eq!(nice(Command::shell(script).low_priority()), b"19\n");
+    assert_eq!(nice(Command::shell(script).low_priority().group(false)), b"19\n");
 }
