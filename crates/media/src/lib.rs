@@ -8,6 +8,7 @@
 //! * [`keyframe`]: whether an access unit is a point to start decoding (H.264, H.265).
 //! * [`hls`]: playlists as text.
 //! * [`parts`]: live segments and parts; see `docs/design/live.md`.
+//! * [`mod@format`]: codecs, picture size and sound of a segment.
 //! * [`join`]: segments that were cut apart onto one timeline; see `docs/design/clips.md`.
 //! * [`segmenter`]: the deterministic cut; see `docs/design/segmenter.md`.
 //! * [`wall`]: from media time to wall time.
@@ -17,6 +18,7 @@
 #![warn(clippy::cast_possible_truncation)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::cast_possible_truncation))]
 
+pub mod format;
 pub mod hls;
 pub mod join;
 pub mod keyframe;
