@@ -9,6 +9,7 @@
 
 pub mod announce;
 pub mod credentials;
+pub mod evidence;
 pub mod paths;
 pub mod problem;
 mod ranges;
