@@ -24,6 +24,8 @@ pub(crate) enum Place {
     Vehicle,
     /// In the vault's data folder.
     Vault,
+    /// In an evidence bundle.
+    Bundle,
 }
 
 impl fmt::Display for Place {
@@ -31,6 +33,7 @@ impl fmt::Display for Place {
         f.write_str(match self {
             Self::Vehicle => "vehicle",
             Self::Vault => "vault",
+            Self::Bundle => "bundle",
         })
     }
 }

@@ -79,6 +79,18 @@ pub(crate) struct ServeArgs {
     /// How long a pack of a publisher that announces nothing is
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::duration)]
     pack_length: Duration,
+    /// The ffmpeg that makes MP4 clips and thumbnails; without it everything else works
+    #[arg(long, value_name = "PROGRAM", default_value = "ffmpeg")]
+    ffmpeg: PathBuf,
+    /// What finished clips may have together; the oldest make room
+    #[arg(long, value_name = "SIZE", default_value = "20GiB", value_parser = units::bytes)]
+    clip_quota: u64,
+    /// How long a finished clip is kept
+    #[arg(long, value_name = "TIME", default_value = "168h", value_parser = units::duration)]
+    clip_keep: Duration,
+    /// What the cache of thumbnails may have
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = units::bytes)]
+    thumbnail_cache: u64,
     #[command(flatten)]
     common: Common,
 }
@@ -144,6 +156,10 @@ impl ServeArgs {
         config.limits.upload_expiry = self.upload_expiry;
         config.limits.reserve_bytes = self.reserve;
         config.limits.pack_duration = self.pack_length;
+        config.clips.ffmpeg = self.ffmpeg;
+        config.clips.quota_bytes = self.clip_quota;
+        config.clips.keep = self.clip_keep;
+        config.clips.thumbnail_bytes = self.thumbnail_cache;
         Ok(config)
     }
 }

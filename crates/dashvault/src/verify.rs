@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod audit;
+mod bundle;
 mod chain;
 mod compare;
 mod progress;
@@ -27,13 +28,15 @@ pub(crate) use progress::Progress;
 pub(crate) use report::Report;
 
 use audit::Audited;
+pub(crate) use bundle::Bundle;
 
 /// Check every pack of a spool, of a vault, or of both against each other.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     dashvault verify --spool /var/lib/dashvault\n  \
     dashvault verify --data /srv/dashvault --json\n  \
-    dashvault verify --spool /var/lib/dashvault --data /srv/dashvault    # … and that both are identical\n\n\
+    dashvault verify --spool /var/lib/dashvault --data /srv/dashvault    # … and that both are identical\n  \
+    dashvault verify --bundle bus-front-20261122-101500Z.zip    # evidence: every byte of it, without a vault\n\n\
     Exit code 1 when a pack is wrong: it then says which pack, segment and byte. Packs still being recorded\n\
     are told as open, not as wrong. Reads only; a recorder and a vault may run meanwhile.")]
 pub(crate) struct VerifyArgs {
@@ -43,6 +46,15 @@ pub(crate) struct VerifyArgs {
     /// The vault's data folder
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// An evidence bundle: the ZIP file, or the folder that it was unpacked to
+    #[arg(long, value_name = "FILE|DIR")]
+    bundle: Option<PathBuf>,
+    /// The public key or fingerprint that the device's owner told you: a bundle signed with another is wrong
+    #[arg(long, value_name = "KEY", requires = "bundle")]
+    device_key: Option<String>,
+    /// The public key or fingerprint that the vault's operator told you
+    #[arg(long, value_name = "KEY", requires = "bundle")]
+    vault_key: Option<String>,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -52,7 +64,9 @@ pub(crate) struct VerifyArgs {
 /// Verifies and prints the report.
 pub(crate) fn run(args: VerifyArgs) -> Done {
     args.common.start_logging()?;
-    let places = Places { spool: args.spool, data: args.data };
+    let bundle =
+        args.bundle.map(|path| Bundle { path, device_key: args.device_key, vault_key: args.vault_key });
+    let places = Places { spool: args.spool, data: args.data, bundle };
     let report = verify(&places, &mut Progress::on_stderr())?;
     if args.output.json {
         say!("{}", serde_json::to_string_pretty(&report)?);
@@ -69,6 +83,8 @@ pub(crate) struct Places {
     pub(crate) spool: Option<PathBuf>,
     /// The vault's data folder.
     pub(crate) data: Option<PathBuf>,
+    /// An evidence bundle.
+    pub(crate) bundle: Option<Bundle>,
 }
 
 /// Checks every pack found.
@@ -76,8 +92,9 @@ pub(crate) struct Places {
 /// # Errors
 /// A [`Failure`] when a place is not given, not there, or cannot be listed. A wrong pack is no error.
 pub(crate) fn verify(places: &Places, progress: &mut Progress) -> Result<Report, Failure> {
-    if places.spool.is_none() && places.data.is_none() {
-        return Err(Failure::usage("nothing to verify").next("give --spool DIR, --data DIR, or both"));
+    if places.spool.is_none() && places.data.is_none() && places.bundle.is_none() {
+        return Err(Failure::usage("nothing to verify")
+            .next("give --spool DIR, --data DIR, or both; or --bundle FILE"));
     }
     let vehicle = places.spool.as_deref().map(packs::in_used_spool).transpose()?.unwrap_or_default();
     let vault = places.data.as_deref().map(vault::in_vault).transpose()?.unwrap_or_default();
@@ -97,6 +114,9 @@ pub(crate) fn verify(places: &Places, progress: &mut Progress) -> Result<Report,
     vault.index_findings(&in_vault, &mut report);
     if report.compared {
         compare::all(&on_vehicle, &vault.found, &expired, &rotten, &mut report);
+    }
+    if let Some(bundle) = &places.bundle {
+        bundle::check(bundle, &mut report, progress)?;
     }
     progress.done();
     report.finish();

@@ -54,7 +54,7 @@ async fn play_in(args: &DemoArgs, folder: &Path) -> Result<Report, Failure> {
     let drain_seconds = show.drain().await?.as_secs_f64();
 
     say!("\nverifying …");
-    let places = Places { spool: Some(folder.join("spool")), data: Some(folder.join("data")) };
+    let places = Places { spool: Some(folder.join("spool")), data: Some(folder.join("data")), bundle: None };
     let verified = tokio::task::spawn_blocking(move || verify::verify(&places, &mut Progress::on_stderr()))
         .await
         .or_next("verify", "try again")??;

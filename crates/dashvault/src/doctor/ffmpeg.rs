@@ -7,7 +7,8 @@ use dashvault_process::{Command, Exchange};
 use super::Check;
 
 const PATIENCE: Duration = Duration::from_secs(15);
-const INSTALL: &str = "install it (apt-get install ffmpeg), or give its path with --ffmpeg";
+const INSTALL: &str = "install it (apt-get install ffmpeg), or give its path with --ffmpeg; a recorder needs it, and a \
+                       vault for MP4 clips, thumbnails and imports";
 
 /// Checks version, encoders and devices.
 pub(super) fn check(ffmpeg: &Path) -> Vec<Check> {

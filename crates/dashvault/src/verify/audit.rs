@@ -1,9 +1,12 @@
 //! One pack by itself: structure, trailer, signature, every segment, and that it is what its name says.
 
-use std::{collections::BTreeMap, fs::File, io, io::BufReader};
+use std::{
+    collections::BTreeMap,
+    io::{self, BufReader, Read, Seek},
+};
 
 use dashvault_base::{ContentHash, PackId};
-use dashvault_media::{Manifest, PackError, SealedBy, SignedManifest, audit_pack};
+use dashvault_media::{Manifest, PackError, PublicKey, SealedBy, SignedManifest, audit_pack};
 
 use super::report::{Finding, Report};
 use crate::packs::{Found, State};
@@ -13,6 +16,8 @@ use crate::packs::{Found, State};
 pub(crate) struct Audited {
     pub(crate) found: Found,
     pub(crate) hash: ContentHash,
+    /// The key that signed it.
+    pub(crate) key: PublicKey,
     pub(crate) manifest: Manifest,
 }
 
@@ -40,18 +45,29 @@ pub(crate) fn one(found: &Found, keys: &BTreeMap<String, String>, report: &mut R
             return None;
         }
     };
+    content(file, found, keys, report)
+}
+
+/// Audits a pack whose bytes are at hand.
+pub(crate) fn content(
+    file: impl Read + Seek,
+    found: &Found,
+    keys: &BTreeMap<String, String>,
+    report: &mut Report,
+) -> Option<Audited> {
     report.packs += 1;
     report.bytes += found.bytes;
     audit(file, found, report).map(|signed| {
         check_identity(found, &signed, keys, report);
         let hash = signed.manifest().hash();
+        let key = signed.public_key();
         let mut found = found.clone();
         found.device = Some(signed.manifest().device.clone());
-        Audited { found, hash, manifest: signed.into_manifest() }
+        Audited { found, hash, key, manifest: signed.into_manifest() }
     })
 }
 
-fn audit(file: File, found: &Found, report: &mut Report) -> Option<SignedManifest> {
+fn audit(file: impl Read + Seek, found: &Found, report: &mut Report) -> Option<SignedManifest> {
     match audit_pack(&mut BufReader::new(file)) {
         Ok(audit) => {
             for bad in audit.bad {

@@ -55,10 +55,12 @@ pub(crate) struct Finding {
     /// The device, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) device: Option<DeviceId>,
-    /// The camera.
-    pub(crate) camera: CameraName,
+    /// The camera, where a pack is to blame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) camera: Option<CameraName>,
     /// The pack.
-    pub(crate) pack: PackId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pack: Option<PackId>,
     /// The segment, from 0, where one is to blame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) segment: Option<u32>,
@@ -79,8 +81,23 @@ impl Finding {
             place: found.place,
             path: found.path.clone(),
             device: found.device.clone(),
-            camera: found.camera.clone(),
-            pack: found.pack,
+            camera: Some(found.camera.clone()),
+            pack: Some(found.pack),
+            segment: None,
+            start: None,
+            end: None,
+            problem: problem.into(),
+        }
+    }
+
+    /// Something wrong with a file of a bundle that is no pack.
+    pub(crate) fn of_file(path: PathBuf, problem: impl Into<String>) -> Self {
+        Self {
+            place: Place::Bundle,
+            path,
+            device: None,
+            camera: None,
+            pack: None,
             segment: None,
             start: None,
             end: None,

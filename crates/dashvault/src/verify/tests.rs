@@ -74,7 +74,7 @@ fn spool() -> TempDir {
 }
 
 fn report(spool: &TempDir) -> Report {
-    let places = Places { spool: Some(spool.path().to_owned()), data: None };
+    let places = Places { spool: Some(spool.path().to_owned()), data: None, bundle: None };
     verify(&places, &mut Progress::silent()).unwrap()
 }
 
@@ -99,7 +99,7 @@ fn one_flipped_bit_is_found_with_its_segment() {
             let report = report(&dir);
             assert!(!report.ok);
             let [finding] = report.wrong.as_slice() else { panic!("{report}") };
-            assert_eq!(finding.pack, pack(1));
+            assert_eq!(finding.pack, Some(pack(1)));
             assert_eq!(finding.segment, Some(u32::try_from(segment).unwrap()));
             let end = start + SEGMENT_PACKETS[segment] * 188;
             assert_eq!((finding.start, finding.end), (Some(*start as u64), Some(end as u64)));
@@ -268,11 +268,11 @@ fn key_that_is_not_the_devices_is_wrong() {
 
 #[test]
 fn place_that_is_not_there_is_an_error_and_not_an_empty_report() {
-    let places = Places { spool: Some("/nowhere".into()), data: None };
+    let places = Places { spool: Some("/nowhere".into()), data: None, bundle: None };
     assert!(verify(&places, &mut Progress::silent()).is_err());
     let dir = tempfile::tempdir().unwrap();
-    let places = Places { spool: Some(dir.path().to_owned()), data: None };
+    let places = Places { spool: Some(dir.path().to_owned()), data: None, bundle: None };
     assert!(verify(&places, &mut Progress::silent()).unwrap_err().to_string().contains("is no spool"));
-    let places = Places { spool: None, data: None };
+    let places = Places { spool: None, data: None, bundle: None };
     assert!(verify(&places, &mut Progress::silent()).is_err());
 }
