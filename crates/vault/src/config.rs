@@ -37,6 +37,27 @@ pub struct VaultConfig {
     pub trusted_proxies: Vec<Network>,
     /// What a peer may ask for at most.
     pub limits: Limits,
+    /// Clips and thumbnails.
+    pub clips: ClipConfig,
+}
+
+/// How clips and thumbnails are made and kept.
+#[derive(Debug, Clone)]
+pub struct ClipConfig {
+    /// The ffmpeg to start (default `ffmpeg`, looked up in `PATH`).
+    pub ffmpeg: PathBuf,
+    /// Bytes that finished clips may have together; the oldest make room (default 20 GiB).
+    pub quota_bytes: u64,
+    /// How long a finished clip is kept (default 7 days).
+    pub keep: Duration,
+    /// The longest range of a clip (default 24 h).
+    pub longest: Duration,
+    /// Jobs that are not finished yet (default 64).
+    pub queue: usize,
+    /// Bytes of the cache of thumbnails; those not asked for for longest make room (default 256 MiB).
+    pub thumbnail_bytes: u64,
+    /// Thumbnails that wait for their turn (default 64).
+    pub thumbnail_queue: usize,
 }
 
 /// Bounds on what peers may cost.
@@ -95,6 +116,21 @@ impl VaultConfig {
             admin_token: None,
             trusted_proxies: Vec::new(),
             limits: Limits::default(),
+            clips: ClipConfig::default(),
+        }
+    }
+}
+
+impl Default for ClipConfig {
+    fn default() -> Self {
+        Self {
+            ffmpeg: PathBuf::from("ffmpeg"),
+            quota_bytes: 20 << 30,
+            keep: Duration::from_secs(7 * 24 * 3600),
+            longest: Duration::from_secs(24 * 3600),
+            queue: 64,
+            thumbnail_bytes: 256 << 20,
+            thumbnail_queue: 64,
         }
     }
 }
@@ -134,6 +170,7 @@ impl fmt::Debug for VaultConfig {
             .field("admin_token", &self.admin_token.is_some())
             .field("trusted_proxies", &self.trusted_proxies)
             .field("limits", &self.limits)
+            .field("clips", &self.clips)
             .finish()
     }
 }

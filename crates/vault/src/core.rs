@@ -11,15 +11,17 @@ use std::{
 
 use dashvault_base::{CameraName, Clock, DeviceId, RecordingId};
 use dashvault_disk::Disk;
+use dashvault_media::SigningKey;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     VaultConfig,
     archive::{
         index::{Index, IndexError, RecordingKind},
-        objects::ObjectKey,
+        objects::{ObjectKey, ObjectStore},
     },
     audit::{AuditLog, Views},
+    clips,
     http::access::Act,
     import::Desk,
     layout::Layout,
@@ -27,6 +29,7 @@ use crate::{
     metrics::Metrics,
     publishing::Publishing,
     store::{ObjectReads, Store},
+    thumbnails::Thumbnails,
     uploads::UploadTable,
     users::{guessing::Guessing, password::Hashing},
 };
@@ -45,6 +48,11 @@ pub(crate) struct Core {
     pub(crate) index: Index,
     pub(crate) store: Store,
     pub(crate) reads: ObjectReads,
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    /// The vault's own.
+    pub(crate) key: Arc<SigningKey>,
+    pub(crate) clips: clips::Desk,
+    pub(crate) thumbnails: Thumbnails,
     pub(crate) uploads: Arc<UploadTable>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) imports: Desk,

@@ -15,6 +15,7 @@ pub(crate) mod access;
 mod announce;
 mod audit_log;
 mod body;
+mod clips;
 mod dashboard;
 mod describe;
 mod devices;
@@ -31,10 +32,12 @@ mod page;
 mod problem;
 mod range;
 mod retention;
+mod served;
 pub(crate) mod server;
 mod session;
 mod setup;
 mod storage;
+mod thumbnails;
 mod time;
 mod tokens;
 mod uploads;
@@ -45,6 +48,7 @@ fn endpoints() -> OpenApiRouter<Arc<Core>> {
     OpenApiRouter::new()
         .merge(announce::routes())
         .merge(audit_log::routes())
+        .merge(clips::routes())
         .merge(describe::routes())
         .merge(devices::routes())
         .merge(docs::routes())
@@ -58,6 +62,7 @@ fn endpoints() -> OpenApiRouter<Arc<Core>> {
         .merge(session::routes())
         .merge(setup::routes())
         .merge(storage::routes())
+        .merge(thumbnails::routes())
         .merge(tokens::routes())
         .merge(uploads::routes())
         .merge(users::routes())

@@ -54,6 +54,16 @@ impl Layout {
         self.root.join("objects")
     }
 
+    /// Finished clips, and those that are being made.
+    pub(crate) fn clips(&self) -> PathBuf {
+        self.root.join("clips")
+    }
+
+    /// A cache of pictures.
+    pub(crate) fn thumbnails(&self) -> PathBuf {
+        self.root.join("thumbnails")
+    }
+
     pub(crate) fn uploads(&self) -> PathBuf {
         self.root.join("uploads")
     }

@@ -24,6 +24,7 @@ use crate::{
     },
     assembler::finish::Archive,
     audit::{AuditLog, AuditWriter, Keep},
+    clips,
     core::{Core, Gates, Memory},
     http,
     import::{self, Desk, desk::DeskError},
@@ -34,6 +35,7 @@ use crate::{
     metrics::Metrics,
     plain,
     store::{BlockingIndex, ObjectReads, ShardContext, Store, TICK},
+    thumbnails::Thumbnails,
     uploads::UploadTable,
     users::setup::{self, SetupError},
 };
@@ -112,7 +114,8 @@ impl Vault {
         let disk: Arc<dyn Disk> = Arc::new(OsDisk);
         let metrics = Arc::new(Metrics::new());
         let live = LiveHub::default();
-        let recovery = (config.clone(), layout.clone(), index.clone(), disk.clone(), Arc::new(key));
+        let key = Arc::new(key);
+        let recovery = (config.clone(), layout.clone(), index.clone(), disk.clone(), key.clone());
         let runtime = Handle::current();
         let (context, objects) = {
             let metrics = metrics.clone();
@@ -132,6 +135,10 @@ impl Vault {
             blocking::<_, StartError>(open).await?
         };
         let clock = Arc::new(SystemClock);
+        let (pictures, cache, folder) = (config.clips.clone(), disk.clone(), layout.thumbnails());
+        let thumbnails =
+            blocking(move || Thumbnails::start(&pictures, cache, folder).map_err(StartError::Threads));
+        let thumbnails = thumbnails.await?;
         let (gates, stopping, memory) = (Gates::default(), CancellationToken::new(), Memory::default());
         let keep = Keep { audit: config.limits.audit_keep, sessions: config.limits.sessions() };
         let (audit, writer) = AuditLog::new(index.clone(), metrics.clone(), keep);
@@ -142,6 +149,10 @@ impl Vault {
             index,
             store,
             reads,
+            objects,
+            key,
+            clips: clips::Desk::default(),
+            thumbnails,
             uploads,
             metrics,
             live,
@@ -380,6 +391,7 @@ async fn listen(core: &Arc<Core>) -> Result<(SocketAddr, SocketAddr, JoinSet<()>
     tasks.spawn(prepare_hashing(core.clone()));
     tasks.spawn(crate::retention::keeper::run(core.clone()));
     tasks.spawn(import::desk::run(core.clone()));
+    tasks.spawn(clips::work(core.clone()));
     tracing::info!(%http_addr, %srt_addr, data = %config.data.display(), "vault serves");
     Ok((http_addr, srt_addr, tasks))
 }

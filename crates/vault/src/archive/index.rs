@@ -16,6 +16,7 @@ use sqlx::{
 };
 
 mod audit;
+mod clips;
 mod devices;
 mod events;
 mod imports;
@@ -31,6 +32,7 @@ mod tokens;
 mod users;
 
 pub use audit::{AuditFilter, AuditRow};
+pub(crate) use clips::{ClipOutcome, ClipRow};
 pub use devices::{DeviceFilter, DeviceRow, ShownDevice};
 pub use events::{EventDeletion, EventFilter, EventRow, EventSource, VehicleEvent};
 pub(crate) use imports::{ImportRow, ImportState};

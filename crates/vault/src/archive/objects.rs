@@ -114,6 +114,9 @@ pub enum ObjectError {
     /// There is no such object.
     #[error("there is no object {0}")]
     NotFound(ObjectKey),
+    /// It has fewer bytes than the index says.
+    #[error("object {0} ends too early")]
+    Short(ObjectKey),
     /// The folder's disk failed.
     #[error("object store's disk failed")]
     Disk(#[from] DiskError),

@@ -124,7 +124,7 @@ async fn open(
     }
 }
 
-fn unsatisfiable(len: u64) -> Refusal {
+pub(super) fn unsatisfiable(len: u64) -> Refusal {
     let refusal =
         Refusal::new(416, "range", "range is not satisfiable", format!("the object has {len} bytes"));
     match HeaderValue::from_str(&format!("bytes */{len}")) {
@@ -143,13 +143,13 @@ fn parse_key(device: &str, camera: &str, recording: &str, file: &str) -> Option<
 
 /// Bytes that are read as the viewer takes them.
 #[derive(Debug)]
-struct ObjectBody {
+pub(super) struct ObjectBody {
     pieces: mpsc::Receiver<Result<Bytes, ReadError>>,
     left: u64,
 }
 
 impl ObjectBody {
-    fn start(reads: ObjectReads, object: Arc<dyn ObjectReader>, range: ByteRange) -> Self {
+    pub(super) fn start(reads: ObjectReads, object: Arc<dyn ObjectReader>, range: ByteRange) -> Self {
         let (sender, pieces) = mpsc::channel(AHEAD);
         // Ends when all is read or the viewer is gone.
         tokio::spawn(async move {

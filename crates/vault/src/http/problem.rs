@@ -12,6 +12,7 @@ use crate::{
     archive::{index::IndexError, objects::ObjectError},
     assembler::camera::CameraError,
     auth::AuthError,
+    clips::ClipProblem,
     devices::DeviceError,
     store::{ReadError, StoreError},
     uploads::TooManyUploads,
@@ -79,6 +80,16 @@ impl Refusal {
         let detail = "the vault has lost this pack's object; it comes back when its vehicle announces it, or when its \
                       operator restores it from a backup and starts the vault again";
         Self::new(410, "missing", "object is missing", detail)
+    }
+
+    /// A clip or thumbnail that cannot be.
+    pub(crate) fn of_clip(problem: ClipProblem) -> Self {
+        let (status, code, title) = match problem.code.as_str() {
+            "no-ffmpeg" => (501, "no-ffmpeg", "ffmpeg is not installed"),
+            "mixed-formats" => (422, "mixed-formats", "range has several formats"),
+            _ => (404, "no-footage", "there is no footage"),
+        };
+        Self::new(status, code, title, problem.detail)
     }
 
     /// One attempt too many; the header says how long to wait.
@@ -259,6 +270,7 @@ impl From<ReadError> for Refusal {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Object(ObjectError::NotFound(_)) => Self::not_found("object"),
+            ReadError::Object(ObjectError::Short(_)) => Self::missing_object(),
             error => Self::internal(&error),
         }
     }

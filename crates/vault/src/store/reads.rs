@@ -138,6 +138,14 @@ impl ObjectReads {
         Ok(answer)
     }
 
+    /// Does other blocking work of a viewer's request.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, ObjectError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        self.run(move |_| work()).await
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn ObjectStore) -> Result<T, ObjectError> + Send + 'static,

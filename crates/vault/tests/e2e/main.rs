@@ -4,6 +4,8 @@
 
 mod access;
 mod announced;
+mod clips;
+mod film;
 mod import;
 mod lies;
 mod live;
@@ -14,6 +16,7 @@ mod restart;
 mod retention;
 mod rig;
 mod speed;
+mod thumbnails;
 mod tus;
 mod tus_clients;
 mod web;

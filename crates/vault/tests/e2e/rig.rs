@@ -93,6 +93,19 @@ impl Rig {
         folder.join(pack.file_name())
     }
 
+    /// Announces a pack, uploads it, and waits for its receipt.
+    pub(crate) async fn store(&self, pack: &FootagePack) {
+        let http = self.http();
+        let whole = wants(&http.announce_one(pack.sealed()).await)[0];
+        http.upload(pack, whole).await;
+        http.receipt(pack).await;
+    }
+
+    /// The administrator, where the configuration has the word for it.
+    pub(crate) fn admin(&self) -> Http {
+        Http { bearer: self.config.admin_token.clone(), ..self.stranger() }
+    }
+
     /// Connects as the recorder's live path does.
     pub(crate) async fn live(&self, footage: &Footage) -> Caller {
         let key = self.device.token.live_key();
@@ -167,12 +180,16 @@ impl Footage {
         seed: u64,
         seconds: u32,
     ) -> Self {
+        Self::cut(device, token, RECORDING, &TsSource::stream(profile, seed, seconds).bytes)
+    }
+
+    /// A whole recording in packs of four seconds.
+    pub(crate) fn cut(device: &DeviceId, token: &DeviceToken, recording: &str, stream: &[u8]) -> Self {
         let (camera, recording): (CameraName, RecordingId) =
-            ("front".parse().unwrap(), RECORDING.parse().unwrap());
-        let stream = TsSource::stream(profile, seed, seconds);
+            ("front".parse().unwrap(), recording.parse().unwrap());
         let mut cut = Cut::default();
         let mut segmenter = Segmenter::new(SegmenterConfig::default());
-        segmenter.push(&stream.bytes, &mut cut).unwrap();
+        segmenter.push(stream, &mut cut).unwrap();
         segmenter.finish(&mut cut);
         let mut cutter = PackCutter::new(PackLimits { target_90k: 4 * 90_000, ..PackLimits::default() });
         let key = SigningKey::from_seed(token.signing_seed());

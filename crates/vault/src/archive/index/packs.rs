@@ -215,7 +215,7 @@ impl PackRow {
 }
 
 impl SegmentRow {
-    fn read(row: &SqliteRow) -> Result<Self, IndexError> {
+    pub(super) fn read(row: &SqliteRow) -> Result<Self, IndexError> {
         let columns = Columns(row);
         Ok(Self {
             start_byte: columns.unsigned("start_byte")?,
