@@ -103,8 +103,10 @@ const tests = {
 
   async 'live plays, close to now'() {
     const { page } = state;
+    const begin = Date.now();
     await page.goto(`${vault.url}/d/bus-7?camera=front`);
     await page.waitForSelector('.stage[data-state=playing]', { timeout: 20_000 });
+    state.figures['address to first live frame, ms'] = Date.now() - begin;
     await advances(page, 'live');
     await sleep(3000);
     const lags = [];

@@ -6,13 +6,14 @@ import { clock } from '../format';
 import { Stage, type StageState } from '../player/stage';
 import type { Pace } from '../player/hls';
 import { follow } from '../player/wallclock';
-import { footageFrom, spanAt, STATE_NAMES } from '../timeline/spans';
+import { footageFrom, playable, spanAt, STATE_NAMES } from '../timeline/spans';
 import type { Span } from '../api/types';
 
 export const SPEEDS = [0.25, 0.5, 1, 2, 4, 8, 16];
 const TICK_MS = 100;
 const SYNC_MS = 500;
 const NEAR_LIVE_MS = 180_000;
+const MONTH_MS = 31 * 86_400_000;
 
 export type Transport = ReturnType<typeof createTransport>;
 
@@ -118,6 +119,19 @@ export function createTransport(device: string, spansOf: (camera: string) => rea
     }
   }
 
+  /** Shows the end of the newest footage of the last month: for a vehicle that is away. */
+  async function showLast(): Promise<void> {
+    try {
+      const to = Date.now();
+      const rows = await api.timeline(device, { from: to - MONTH_MS, to }, 60_000);
+      const last = rows.find((row) => row.camera === lead())?.spans.findLast((span) => playable(span.state));
+      if (last) seek(Math.max(last.from, last.to - 10_000));
+      else say('There is no footage of the last month.');
+    } catch {
+      say('The vault does not answer. Try again in a moment.');
+    }
+  }
+
   function play(): void {
     setPlaying(true);
     each((stage) => stage.play());
@@ -169,7 +183,7 @@ export function createTransport(device: string, spansOf: (camera: string) => rea
     each((stage) => stage.destroy());
   });
 
-  return { add, remove, goLive, seek, play, pause, step, faster, say, changeSpeed, setLead, leading, lead, mode, wall, playing, speed, states, said, latency };
+  return { add, remove, goLive, showLast, seek, play, pause, step, faster, say, changeSpeed, setLead, leading, lead, mode, wall, playing, speed, states, said, latency };
 }
 
 function rememberedSpeed(): number {

@@ -193,7 +193,7 @@ const Vehicle: Component<{ device: string }> = (props) => {
       }>
         <div class="stages" data-count={shown().length}>
           <For each={shown()}>
-            {(camera) => <StageView camera={camera} transport={transport} muted={muted() || camera !== transport.lead()} lead={camera === transport.lead()} only={shown().length === 1} pace={all() && names().length > CLOSE_PLAYERS ? 'calm' : 'close'} choose={() => transport.setLead(camera)} />}
+            {(camera) => <StageView camera={camera} transport={transport} muted={muted() || camera !== transport.lead()} lead={camera === transport.lead()} only={shown().length === 1} live={info.data()?.cameras.find((one) => one.name === camera)?.live !== false} pace={all() && names().length > CLOSE_PLAYERS ? 'calm' : 'close'} choose={() => transport.setLead(camera)} />}
           </For>
           <Show when={transport.said()}><p class="stage-say" role="status">{transport.said()}</p></Show>
         </div>
