@@ -331,6 +331,10 @@ fn recover(
         index: Arc::new(asked),
         clock: Arc::new(SystemClock),
     };
+    let summed = runtime.block_on(index.sum_up_packs())?;
+    if summed > 0 {
+        tracing::info!(packs = summed, "packs of an older version are summed up for the timeline");
+    }
     let failed = |error: ReconcileError| StartError::Recovery(error.into());
     let reconciled = reconcile(&archive, &index, &runtime).map_err(failed)?;
     let recovered =

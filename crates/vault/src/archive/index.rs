@@ -15,6 +15,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+mod announced;
 mod audit;
 mod clips;
 mod devices;
@@ -28,9 +29,11 @@ mod recordings;
 mod retention;
 mod row;
 mod sessions;
+mod spans;
 mod tokens;
 mod users;
 
+pub(crate) use announced::AnnouncedRow;
 pub use audit::{AuditFilter, AuditRow};
 pub(crate) use clips::{ClipOutcome, ClipRow};
 pub use devices::{DeviceFilter, DeviceRow, ShownDevice};

@@ -10,6 +10,9 @@ use super::{
     row::{Columns, signed},
 };
 
+/// A pack is placed so much before its first byte was read.
+const READ_LATE_MS: i64 = 500;
+
 /// One loss.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LossRow {
@@ -32,7 +35,7 @@ pub struct LossRow {
 }
 
 impl LossRow {
-    fn read(row: &SqliteRow) -> Result<Self, IndexError> {
+    pub(super) fn read(row: &SqliteRow) -> Result<Self, IndexError> {
         let columns = Columns(row);
         let cause = columns.text("cause")?;
         let known = serde_json::from_value(serde_json::Value::String(cause.clone()));
@@ -50,7 +53,8 @@ impl LossRow {
 }
 
 impl Index {
-    /// Notes losses in one transaction; those known already are left as they are. Gives those that were new.
+    /// Notes losses in one transaction; those known already are left as they are. Gives those that were new. Announced
+    /// packs that lie wholly in one are forgotten.
     ///
     /// # Errors
     /// [`IndexError::Query`]; none was noted then.
@@ -85,6 +89,19 @@ impl Index {
             if done.rows_affected() == 1 {
                 new.push(loss.clone());
             }
+            // What a recorder deleted unsent is not on the vehicle any more.
+            sqlx::query(
+                "DELETE FROM announced WHERE device = $1 AND camera = $2 AND recording = $3
+                 AND start_wall >= $4 AND end_wall <= $5",
+            )
+            .bind(device.as_str())
+            .bind(loss.camera.as_str())
+            .bind(loss.recording.map(|recording| recording.to_string()))
+            .bind(loss.from.plus_ms(-READ_LATE_MS).0)
+            .bind(loss.to.plus_ms(READ_LATE_MS).0)
+            .execute(&mut *transaction)
+            .await
+            .map_err(&failed)?;
         }
         transaction.commit().await.map_err(&failed)?;
         Ok(new)

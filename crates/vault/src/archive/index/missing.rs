@@ -3,7 +3,7 @@
 use dashvault_base::{DeviceId, PackId, WallMs};
 use sqlx::sqlite::SqliteRow;
 
-use super::{Index, IndexError, query, row::Columns};
+use super::{Index, IndexError, announced, query, row::Columns};
 use crate::archive::objects::ObjectKey;
 
 impl Index {
@@ -31,7 +31,9 @@ impl Index {
     /// # Errors
     /// [`IndexError::Query`].
     pub(super) async fn mark_found(&self, key: &ObjectKey) -> Result<(), IndexError> {
-        let done = sqlx::query(
+        let failed = query("mark found");
+        let mut transaction = self.write.begin().await.map_err(&failed)?;
+        sqlx::query(
             "UPDATE packs SET missing_since = NULL WHERE device = $1 AND camera = $2 AND recording = $3
              AND number = $4 AND expired_at IS NULL",
         )
@@ -39,9 +41,11 @@ impl Index {
         .bind(key.camera.as_str())
         .bind(key.pack.recording.to_string())
         .bind(i64::from(key.pack.number))
-        .execute(&self.write)
-        .await;
-        done.map(drop).map_err(query("mark found"))
+        .execute(&mut *transaction)
+        .await
+        .map_err(&failed)?;
+        announced::forget(&mut transaction, key).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)
     }
 
     /// At most `limit` missing packs of a device, after `after` in the order of their cameras and names.

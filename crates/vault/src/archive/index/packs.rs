@@ -7,8 +7,9 @@ use dashvault_media::{Manifest, SealedBy};
 use sqlx::sqlite::SqliteRow;
 
 use super::{
-    Index, IndexError, query,
+    Index, IndexError, announced, query,
     row::{Columns, signed},
+    spans::Summary,
 };
 use crate::archive::objects::ObjectKey;
 
@@ -191,7 +192,7 @@ impl PackRow {
         (self.start_wall, self.start_wall.plus_ms(duration_ms))
     }
 
-    fn read(row: &SqliteRow) -> Result<Self, IndexError> {
+    pub(super) fn read(row: &SqliteRow) -> Result<Self, IndexError> {
         let columns = Columns(row);
         let pack = PackId { recording: columns.parsed("recording")?, number: columns.unsigned("number")? };
         let sealed_by = columns.text("sealed_by")?;
@@ -251,11 +252,13 @@ impl Index {
     pub async fn commit_pack(&self, pack: &StoredPack) -> Result<Committed, IndexError> {
         let failed = query("commit pack");
         let row = &pack.row;
+        let Summary { runs, contents } = Summary::of(pack);
         let mut transaction = self.write.begin().await.map_err(&failed)?;
         let done = sqlx::query(
             "INSERT INTO packs (device, camera, recording, number, manifest, previous, bytes, start_wall,
-             duration_90k, segments, sealed_by, stored_at, end_wall, recorded, body_bytes)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+             duration_90k, segments, sealed_by, stored_at, end_wall, recorded, body_bytes, runs, contents)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+             $16, $17)
              ON CONFLICT (device, camera, recording, number) DO NOTHING",
         )
         .bind(row.key.device.as_str())
@@ -273,6 +276,8 @@ impl Index {
         .bind(row.end_wall.0)
         .bind(row.end_wall.min(row.stored_at).0)
         .bind(signed(pack.segments.iter().map(|segment| u64::from(segment.bytes)).sum()))
+        .bind(runs)
+        .bind(contents)
         .execute(&mut *transaction)
         .await
         .map_err(&failed)?;
@@ -289,6 +294,7 @@ impl Index {
         for (position, segment) in (0i64..).zip(&pack.segments) {
             insert_segment(&mut transaction, &row.key, position, segment).await.map_err(&failed)?;
         }
+        announced::forget(&mut transaction, &row.key).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
         Ok(Committed::New)
     }

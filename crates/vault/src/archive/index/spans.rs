@@ -1,0 +1,221 @@
+//! What the timeline and its playlists are made of: `runs` and `contents` of `packs`, and losses by time.
+
+use dashvault_base::{CameraName, DeviceId, PackId};
+use sqlx::{Row, sqlite::SqliteRow};
+
+use super::{Index, IndexError, SegmentRow, StoredPack, query, row::Columns};
+use crate::{
+    archive::objects::ObjectKey,
+    timeline::{CodecError, Contents, Loss, PackRuns, PlaylistPack, Stage, WallRange},
+};
+
+/// Packs that begin so long before a range, or after it by the clock that was read late, are looked at; longer ones are
+/// found by an index of their own.
+pub(super) const LOOK_BACK_MS: i64 = 3_600_000;
+/// Packs of an older version that are summed up in one transaction.
+const SUMMED_AT_ONCE: i64 = 256;
+
+impl StoredPack {
+    /// What it contains, for the timeline.
+    pub(super) fn contents(&self) -> Contents {
+        let vault = self.row.sealed_by == dashvault_media::SealedBy::Vault;
+        Contents(self.segments.iter().map(|segment| segment.entry(vault)).collect())
+    }
+}
+
+impl Index {
+    /// The stored packs that may meet a range, summed up; also those that are missing or were deleted.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub(crate) async fn pack_runs(
+        &self,
+        device: &DeviceId,
+        camera: &CameraName,
+        range: WallRange,
+    ) -> Result<Vec<PackRuns>, IndexError> {
+        let found = sqlx::query(
+            "SELECT recording, number, runs, missing_since, expired_at FROM packs
+             WHERE device = $1 AND camera = $2 AND start_wall >= $3 AND start_wall < $4
+             UNION ALL
+             SELECT recording, number, runs, missing_since, expired_at FROM packs
+             WHERE device = $1 AND camera = $2 AND end_wall - start_wall > 3600000
+             AND start_wall < $3 AND end_wall > $5",
+        )
+        .bind(device.as_str())
+        .bind(camera.as_str())
+        .bind(range.from.plus_ms(-LOOK_BACK_MS).0)
+        .bind(range.to.plus_ms(LOOK_BACK_MS).0)
+        .bind(range.from.0)
+        .fetch_all(&self.read)
+        .await;
+        let found = found.map_err(query("pack runs"))?;
+        found.iter().filter_map(|row| read_runs(row).transpose()).collect()
+    }
+
+    /// What the stored packs contain that may meet a range and are held, not deleted, in the order of their names.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub(crate) async fn pack_contents(
+        &self,
+        device: &DeviceId,
+        camera: &CameraName,
+        range: WallRange,
+    ) -> Result<Vec<PlaylistPack>, IndexError> {
+        let found = sqlx::query(
+            "SELECT recording, number, contents FROM packs
+             WHERE device = $1 AND camera = $2 AND start_wall >= $3 AND start_wall < $4
+             AND missing_since IS NULL AND expired_at IS NULL AND contents IS NOT NULL
+             UNION ALL
+             SELECT recording, number, contents FROM packs
+             WHERE device = $1 AND camera = $2 AND end_wall - start_wall > 3600000
+             AND start_wall < $3 AND end_wall > $5
+             AND missing_since IS NULL AND expired_at IS NULL AND contents IS NOT NULL
+             ORDER BY recording, number",
+        )
+        .bind(device.as_str())
+        .bind(camera.as_str())
+        .bind(range.from.plus_ms(-LOOK_BACK_MS).0)
+        .bind(range.to.plus_ms(LOOK_BACK_MS).0)
+        .bind(range.from.0)
+        .fetch_all(&self.read)
+        .await;
+        let read = |row: &SqliteRow| {
+            let key = ObjectKey { device: device.clone(), camera: camera.clone(), pack: pack_id(row)? };
+            let blob: &[u8] = row.try_get("contents").map_err(query("pack contents"))?;
+            let contents = Contents::decode(blob).map_err(|error| broken("contents", error))?;
+            Ok(PlaylistPack { key, contents })
+        };
+        found.map_err(query("pack contents"))?.iter().map(read).collect()
+    }
+
+    /// The losses of a camera that meet a range.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub(crate) async fn losses_within(
+        &self,
+        device: &DeviceId,
+        camera: &CameraName,
+        range: WallRange,
+    ) -> Result<Vec<Loss>, IndexError> {
+        let found = sqlx::query(
+            "SELECT * FROM losses WHERE device = $1 AND camera = $2 AND from_wall < $4 AND to_wall > $3
+             ORDER BY from_wall, id",
+        )
+        .bind(device.as_str())
+        .bind(camera.as_str())
+        .bind(range.from.0)
+        .bind(range.to.0)
+        .fetch_all(&self.read)
+        .await;
+        let found = found.map_err(query("losses within"))?;
+        let rows = found.iter().map(super::losses::LossRow::read);
+        rows.filter_map(|row| {
+            row.map(|loss| {
+                let range = WallRange::new(loss.from, loss.to)?;
+                Some(Loss { range, recording: loss.recording, cause: loss.cause })
+            })
+            .transpose()
+        })
+        .collect()
+    }
+
+    /// Sums up packs that an older version committed; gives how many.
+    ///
+    /// # Errors
+    /// [`IndexError`]; those summed up before it stay so.
+    pub(crate) async fn sum_up_packs(&self) -> Result<u64, IndexError> {
+        let failed = query("sum up packs");
+        let mut summed = 0;
+        loop {
+            let found = sqlx::query("SELECT * FROM packs WHERE runs IS NULL LIMIT $1").bind(SUMMED_AT_ONCE);
+            let rows = found.fetch_all(&self.read).await.map_err(&failed)?;
+            if rows.is_empty() {
+                return Ok(summed);
+            }
+            let mut packs = Vec::with_capacity(rows.len());
+            for row in &rows {
+                let row = super::PackRow::read(row)?;
+                let segments = self.segments_of_pack(&row.key).await?;
+                packs.push(StoredPack { row, segments });
+            }
+            let mut transaction = self.write.begin().await.map_err(&failed)?;
+            for pack in &packs {
+                let Summary { runs, contents } = Summary::of(pack);
+                let key = &pack.row.key;
+                sqlx::query(
+                    "UPDATE packs SET runs = $5, contents = $6
+                     WHERE device = $1 AND camera = $2 AND recording = $3 AND number = $4",
+                )
+                .bind(key.device.as_str())
+                .bind(key.camera.as_str())
+                .bind(key.pack.recording.to_string())
+                .bind(i64::from(key.pack.number))
+                .bind(runs)
+                .bind(contents)
+                .execute(&mut *transaction)
+                .await
+                .map_err(&failed)?;
+            }
+            transaction.commit().await.map_err(&failed)?;
+            summed += packs.len() as u64;
+        }
+    }
+}
+
+/// The columns that a commit fills for the timeline.
+#[derive(Debug)]
+pub(super) struct Summary {
+    pub(super) runs: Vec<u8>,
+    pub(super) contents: Vec<u8>,
+}
+
+impl Summary {
+    pub(super) fn of(pack: &StoredPack) -> Self {
+        let contents = pack.contents();
+        let PackId { recording, number } = pack.row.key.pack;
+        let runs = PackRuns::of(recording, number, Stage::Stored, &contents);
+        Self { runs: runs.encode(), contents: contents.encode() }
+    }
+}
+
+impl SegmentRow {
+    fn entry(&self, sealed_by_vault: bool) -> crate::timeline::Entry {
+        crate::timeline::Entry {
+            bytes: self.bytes,
+            timing: crate::timeline::Timing {
+                wall: self.start_wall,
+                pts: self.start_pts,
+                duration: self.duration,
+            },
+            held: crate::timeline::Held::of(self.how, self.damaged, sealed_by_vault),
+            keyframe: self.keyframe,
+        }
+    }
+}
+
+/// `None` for a row that is not summed up.
+fn read_runs(row: &SqliteRow) -> Result<Option<PackRuns>, IndexError> {
+    let blob: Option<&[u8]> = row.try_get("runs").map_err(query("pack runs"))?;
+    let Some(blob) = blob else { return Ok(None) };
+    let columns = Columns(row);
+    let stage = match (columns.optional_number("expired_at")?, columns.optional_number("missing_since")?) {
+        (Some(_), _) => Stage::Deleted,
+        (None, Some(_)) => Stage::Missing,
+        (None, None) => Stage::Stored,
+    };
+    let PackId { recording, number } = pack_id(row)?;
+    let runs = PackRuns::decode(recording, number, stage, blob);
+    runs.map(Some).map_err(|error| broken("runs", error))
+}
+
+fn pack_id(row: &SqliteRow) -> Result<PackId, IndexError> {
+    let columns = Columns(row);
+    Ok(PackId { recording: columns.parsed("recording")?, number: columns.unsigned("number")? })
+}
+
+pub(super) fn broken(what: &'static str, error: CodecError) -> IndexError {
+    IndexError::Corrupt { what, value: error.to_string() }
+}
