@@ -28,6 +28,7 @@ use crate::{
     live::LiveHub,
     metrics::Metrics,
     publishing::Publishing,
+    requests::Requests,
     store::{ObjectReads, Store},
     thumbnails::Thumbnails,
     uploads::UploadTable,
@@ -72,6 +73,7 @@ pub(crate) struct Memory {
     claims: Mutex<HashMap<(DeviceId, CameraName, RecordingId), RecordingKind>>,
     /// When a device was told of its missing packs, and up to which.
     missing_told: Mutex<HashMap<DeviceId, (Instant, Option<ObjectKey>)>>,
+    pub(crate) requests: Requests,
     sessions: AtomicU64,
     /// Tells the keeper that there is something to do.
     pub(crate) keeper: tokio::sync::Notify,

@@ -26,6 +26,7 @@ use crate::{
         scratch::{Collector, Found},
     },
     layout::Layout,
+    timeline::{Contents, Entry, Held, PackRuns, SegmentTiming, Stage},
 };
 
 mod recover;
@@ -85,6 +86,8 @@ struct OpenPack {
     written: u64,
     /// Wall time of the open segment's first byte.
     segment_wall: WallMs,
+    /// Segments that were noted for the timeline.
+    told: usize,
 }
 
 /// What a step brought about.
@@ -201,6 +204,18 @@ impl PlainCamera {
         self.sessions.keys().copied().collect()
     }
 
+    /// The open packs that have grown since this was called last.
+    pub(crate) fn take_told(&mut self) -> Vec<PackRuns> {
+        let grown = self.sessions.values_mut().filter_map(|session| {
+            let (how, pack) = (session.timing.how(), session.pack.as_mut()?);
+            let news = pack.entries.len() > pack.told;
+            pack.told = pack.entries.len();
+            let (recording, number) = (pack.id.recording, pack.id.number);
+            news.then(|| PackRuns::of(recording, number, Stage::Arriving, &pack.contents(how)))
+        });
+        grown.collect()
+    }
+
     fn take(
         &mut self,
         session: u64,
@@ -262,7 +277,7 @@ impl PlainCamera {
         let file = self.archive.disk.open(&path, OpenMode::CreateNew)?;
         self.archive.disk.sync_dir(&folder)?;
         let (entries, start_wall, segment_wall) = (Vec::new(), now, now);
-        Ok(OpenPack { id, file, path, start_wall, entries, ended: 0, written: 0, segment_wall })
+        Ok(OpenPack { id, file, path, start_wall, entries, ended: 0, written: 0, segment_wall, told: 0 })
     }
 
     fn end_segment(
@@ -299,10 +314,7 @@ impl PlainCamera {
 
     fn seal(&mut self, session: u64, outcome: &mut PlainOutcome) -> Result<(), PlainError> {
         let Some(open) = self.sessions.get_mut(&session) else { return Ok(()) };
-        let how = match open.timing {
-            Timing::Arrival => How::Plain,
-            Timing::Media(_) => How::Backfilled,
-        };
+        let how = open.timing.how();
         let Some(pack) = open.pack.take() else { return Ok(()) };
         if pack.entries.is_empty() {
             self.archive.disk.remove_durably(&pack.path)?;
@@ -335,6 +347,33 @@ impl PlainCamera {
         let here = open.map(|(pack, _)| pack).filter(|pack| pack.recording == recording);
         let last = here.map(|pack| pack.number).chain(stored).max();
         Ok(last.map_or(0, |last| last.saturating_add(1)))
+    }
+}
+
+impl Timing {
+    /// How what it times has come.
+    const fn how(self) -> How {
+        match self {
+            Self::Arrival => How::Plain,
+            Self::Media(_) => How::Backfilled,
+        }
+    }
+}
+
+impl OpenPack {
+    /// What it contains so far, which came so.
+    fn contents(&self, how: How) -> Contents {
+        let entries = self.entries.iter().map(|entry| Entry {
+            bytes: entry.len,
+            timing: SegmentTiming {
+                wall: self.start_wall.plus_ms(entry.wall_offset_ms.into()),
+                pts: entry.start_pts,
+                duration: entry.duration,
+            },
+            held: Held::of(how, entry.damaged, true),
+            keyframe: entry.keyframe,
+        });
+        Contents(entries.collect())
     }
 }
 

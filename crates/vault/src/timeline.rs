@@ -21,7 +21,7 @@ pub(crate) use codec::CodecError;
 pub(crate) use contents::{Contents, Entry, Held};
 pub(crate) use listing::PlaylistPack;
 pub(crate) use paint::{Loss, Sources, spans};
-pub(crate) use place::Timing;
+pub(crate) use place::SegmentTiming;
 pub(crate) use playlist::playlist;
 pub(crate) use runs::{PackRuns, Stage};
 pub(crate) use span::{Span, State, Totals, WallRange};

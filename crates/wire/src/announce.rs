@@ -15,6 +15,8 @@ pub const MAX_PACKS: usize = 64;
 pub const MAX_SEGMENTS: usize = 4096;
 /// The most loss notices in one announcement.
 pub const MAX_LOSSES: usize = 256;
+/// The most packs that one reply says somebody waits for.
+pub const MAX_REQUESTED: usize = 64;
 /// The longest announcement body accepted, in bytes.
 pub const MAX_BODY_BYTES: usize = 4 << 20;
 /// The longest segment that may be announced, in bytes.
@@ -108,11 +110,23 @@ pub struct AnnounceReply {
     /// Told now and then, some at a time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<MissingPack>,
+    /// Packs that somebody waits for: they are sent before others. Told now and then while they are not here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requested: Vec<RequestedPack>,
 }
 
 /// A stored pack that the vault has lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MissingPack {
+    /// The camera.
+    pub camera: CameraName,
+    /// The pack.
+    pub pack: PackId,
+}
+
+/// A pack that somebody waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestedPack {
     /// The camera.
     pub camera: CameraName,
     /// The pack.

@@ -19,7 +19,7 @@ pub mod upload;
 
 pub use announce::{
     AnnounceReply, AnnounceRequest, LossNotice, MissingPack, PackAnnounce, PackReply, PackStatus,
-    SegmentNotice,
+    RequestedPack, SegmentNotice,
 };
 pub use credentials::{DeviceToken, LiveKey};
 pub use problem::Problem;

@@ -116,7 +116,7 @@ impl ModelVault {
             };
             PackReply { camera: CameraName::main(), pack, status }
         });
-        AnnounceReply { protocol: 1, packs: packs.collect(), losses: Vec::new(), missing: Vec::new() }
+        AnnounceReply { protocol: 1, packs: packs.collect(), ..AnnounceReply::default() }
     }
 
     /// Takes uploaded bytes.

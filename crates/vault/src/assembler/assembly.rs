@@ -13,6 +13,7 @@ use dashvault_wire::{ByteRange, RangeSet, SegmentNotice, announce::MAX_SEGMENT_B
 
 use crate::archive::index::How;
 
+mod contents;
 #[cfg(test)]
 mod tests;
 

@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, path::PathBuf};
 
-use dashvault_base::{CameraName, ContentHash, DeviceId, PackId};
+use dashvault_base::{CameraName, ContentHash, DeviceId, PackId, WallMs};
 use dashvault_disk::DiskError;
 use dashvault_media::{PublicKey, SegmenterError};
 use dashvault_wire::{ByteRange, LiveKey, PackAnnounce, PackStatus};
@@ -23,6 +23,7 @@ use crate::{
         objects::{ObjectError, ObjectKey},
     },
     layout::Layout,
+    timeline::{PackRuns, Stage},
 };
 
 mod announced;
@@ -53,11 +54,17 @@ pub(crate) struct Camera {
     /// Live bytes were held against the index since they last changed.
     is_settled: bool,
     uses: u64,
+    /// What was told of packs that are not in memory any more, to be noted.
+    told: Vec<PackRuns>,
 }
 
 struct Tracked {
     part: Part,
     last_use: u64,
+    /// Wall time of its first byte, as it was announced.
+    start_wall: WallMs,
+    /// What is known of it has changed since it was noted.
+    has_news: bool,
 }
 
 struct Session {
@@ -138,6 +145,7 @@ impl Camera {
             sessions: HashMap::new(),
             is_settled: false,
             uses: 0,
+            told: Vec::new(),
         };
         loaded.load_scratches()?;
         Ok(loaded)
@@ -200,8 +208,20 @@ impl Camera {
             };
         }
         part.in_doubt |= error.is_in_doubt();
-        self.parts.insert(id, Tracked { part, last_use: self.uses });
+        let start_wall = part.assembly.seal().map_or(WallMs(0), |seal| seal.0.manifest().start_wall);
+        self.parts.insert(id, Tracked { part, last_use: self.uses, start_wall, has_news: true });
         Ok(())
+    }
+
+    /// What is known now and was not when this was called last, of packs that are not complete here.
+    pub(crate) fn take_told(&mut self) -> Vec<PackRuns> {
+        let mut told = std::mem::take(&mut self.told);
+        for (id, tracked) in &mut self.parts {
+            if std::mem::take(&mut tracked.has_news) {
+                told.push(tracked.runs(*id));
+            }
+        }
+        told
     }
 
     /// Whether nothing but files is left of it, so that it may be forgotten.
@@ -217,7 +237,9 @@ impl Camera {
         self.forget_oldest_beyond_limits(announced.segments.len());
         let path = self.layout.part(&self.device, &self.camera, announced.pack);
         let part = Part::open(self.archive.disk.as_ref(), path)?;
-        self.parts.insert(announced.pack, Tracked { part, last_use: self.uses });
+        let start_wall = announced.start_wall;
+        let tracked = Tracked { part, last_use: self.uses, start_wall, has_news: true };
+        self.parts.insert(announced.pack, tracked);
         Ok(())
     }
 
@@ -232,7 +254,11 @@ impl Camera {
                 .min_by_key(|(_, tracked)| (tracked.part.in_doubt, tracked.last_use))
                 .map(|(id, _)| *id);
             let Some(id) = oldest else { return };
-            held -= self.parts.remove(&id).map_or(0, |tracked| tracked.part.assembly.known());
+            let Some(forgotten) = self.parts.remove(&id) else { return };
+            held -= forgotten.part.assembly.known();
+            if forgotten.has_news {
+                self.told.push(forgotten.runs(id));
+            }
             self.waiting.retain(|_, (pack, _)| *pack != id);
         }
     }
@@ -258,7 +284,11 @@ impl Camera {
     }
 
     fn note(&mut self, id: PackId, judged: &Judged, how: How, outcome: &mut Outcome) {
-        let part = self.parts.get(&id).map(|tracked| &tracked.part);
+        let tracked = self.parts.get_mut(&id);
+        let part = tracked.map(|tracked| {
+            tracked.has_news |= !judged.verified.is_empty();
+            &tracked.part
+        });
         for index in &judged.verified {
             let notice = part.and_then(|part| part.assembly.notice(*index));
             if let Some(notice) = notice {
@@ -271,6 +301,13 @@ impl Camera {
             tracing::warn!(%device, %camera, pack = %id, segment = index, ?how, "segment's hash is wrong");
         }
         outcome.mismatches += judged.mismatched.len() as u64;
+    }
+}
+
+impl Tracked {
+    fn runs(&self, id: PackId) -> PackRuns {
+        let contents = self.part.assembly.contents(self.start_wall);
+        PackRuns::of(id.recording, id.number, Stage::Arriving, &contents)
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::{Json, body::Body, extract::State};
 use dashvault_wire::{
     AnnounceReply, AnnounceRequest, LossNotice, MissingPack, PackAnnounce, PackReply, PackStatus,
-    announce::MAX_BODY_BYTES, paths::PROTOCOL,
+    RequestedPack,
+    announce::{MAX_BODY_BYTES, MAX_REQUESTED},
+    paths::PROTOCOL,
 };
 
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -51,10 +53,38 @@ pub(super) async fn announce(
     core.metrics.announcements.increment(1);
     core.touch(&device.id).await?;
     core.live.announced(&device.id, &request.packs);
-    let packs = answer_packs(&core, &device, request.packs).await?;
+    let mut packs = answer_packs(&core, &device, request.packs).await?;
     let losses = note_losses(&core, &device, &request.losses).await?;
     let missing = missing_packs(&core, &device).await?;
-    Ok(Json(AnnounceReply { protocol: PROTOCOL, packs, losses, missing }))
+    let requested = requested_packs(&core, &device, &mut packs).await?;
+    Ok(Json(AnnounceReply { protocol: PROTOCOL, packs, losses, missing, requested }))
+}
+
+/// Marks the packs that somebody waits for; gives all of them where it is time to tell again.
+async fn requested_packs(
+    core: &Core,
+    device: &Device,
+    replies: &mut [PackReply],
+) -> Result<Vec<RequestedPack>, Refusal> {
+    let requests = &core.memory.requests;
+    let (waited_for, tell) = match requests.known(&device.id) {
+        Some(known) => (known, false),
+        None => {
+            let most = u32::try_from(MAX_REQUESTED).unwrap_or(u32::MAX);
+            let keys = core.index.requested_of_device(&device.id, most).await?;
+            (requests.learned(&device.id, &keys), true)
+        }
+    };
+    if waited_for.is_empty() {
+        return Ok(Vec::new());
+    }
+    for reply in replies {
+        if let PackStatus::Assembling { requested, .. } = &mut reply.status {
+            *requested = waited_for.contains(&(reply.camera.clone(), reply.pack));
+        }
+    }
+    let named = waited_for.iter().filter(|_| tell);
+    Ok(named.map(|(camera, pack)| RequestedPack { camera: camera.clone(), pack: *pack }).collect())
 }
 
 fn parse(bytes: &[u8]) -> Result<AnnounceRequest, Refusal> {

@@ -17,7 +17,7 @@ use super::{
     is_stale,
 };
 use crate::{
-    archive::index::{How, Index},
+    archive::index::{AnnouncedRow, How, Index},
     assembler::{
         camera::{Camera, DeviceKeys, Outcome, Standing},
         finish::{Archive, FinishError, FinishJob},
@@ -29,6 +29,7 @@ use crate::{
 };
 
 mod sessions;
+mod told;
 mod uploads;
 
 /// What every store thread works with.
@@ -60,6 +61,8 @@ struct Shard {
     in_flight: usize,
     /// The disk is down to its reserve.
     is_short: bool,
+    /// What is announced, to be noted in the index.
+    told: Vec<AnnouncedRow>,
     finished: watch::Sender<u64>,
 }
 
@@ -86,6 +89,7 @@ pub(super) fn start(
         failed: Vec::new(),
         in_flight: 0,
         is_short: false,
+        told: Vec::new(),
         finished,
     };
     std::thread::Builder::new().name(format!("store-{number}")).spawn(move || shard.run(queue))
@@ -121,6 +125,7 @@ impl Shard {
             }
             self.feed_finisher();
         }
+        self.note_told();
         for (track, used) in &mut self.announced {
             if let Err(error) = used.camera.settle_stored() {
                 report("live bytes of stored packs cannot be removed", track.device.as_str(), &error);
@@ -245,6 +250,7 @@ impl Shard {
                 report("live bytes of stored packs cannot be removed", track.device.as_str(), &error);
             }
         }
+        self.note_told();
         self.announced.retain(|_, used| !(used.camera.is_idle() && is_stale(used.last_use)));
         if self.in_flight == 0 && self.waiting.is_empty() {
             self.plain.retain(|_, used| !(used.camera.sessions().is_empty() && is_stale(used.last_use)));

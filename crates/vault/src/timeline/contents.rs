@@ -9,7 +9,7 @@ use dashvault_base::{LossCause, Pts, Ticks90k, WallMs};
 
 use super::{
     codec::{CodecError, Reader, Writer},
-    place::{Place, Timing, place},
+    place::{Place, SegmentTiming, place},
 };
 use crate::archive::index::How;
 
@@ -37,7 +37,7 @@ pub(crate) enum Held {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) bytes: u32,
-    pub(crate) timing: Timing,
+    pub(crate) timing: SegmentTiming,
     pub(crate) held: Held,
     pub(crate) keyframe: bool,
 }
@@ -53,7 +53,8 @@ impl Held {
     /// How a segment that came to the vault is held.
     pub(crate) const fn of(how: How, damaged: bool, sealed_by_vault: bool) -> Self {
         match how {
-            _ if damaged && sealed_by_vault => Self::TornByNetwork,
+            How::Plain if damaged => Self::TornByNetwork,
+            How::Unknown if damaged && sealed_by_vault => Self::TornByNetwork,
             _ if damaged => Self::TornByCamera,
             How::Live | How::Plain => Self::Live,
             How::Backfilled | How::Unknown => Self::Backfilled,
@@ -87,7 +88,7 @@ impl Held {
 impl Contents {
     /// Where its segments lie.
     pub(crate) fn places(&self) -> Vec<Place> {
-        let timings: Vec<Timing> = self.0.iter().map(|entry| entry.timing).collect();
+        let timings: Vec<SegmentTiming> = self.0.iter().map(|entry| entry.timing).collect();
         place(&timings)
     }
 
@@ -124,7 +125,7 @@ impl Contents {
             let held = Held::from_code(flags & STATE).ok_or(reader.broken())?;
             let (bytes, duration) = (reader.small()?, Ticks90k(reader.small()?));
             let start = WallMs(reader.step(wall)?);
-            let mut timing = Timing { wall: start, pts: None, duration };
+            let mut timing = SegmentTiming { wall: start, pts: None, duration };
             wall = after_wall(&timing);
             if flags & HAS_PTS != 0 {
                 let start = Pts(reader.step(pts)?);
@@ -137,10 +138,10 @@ impl Contents {
     }
 }
 
-fn after_wall(timing: &Timing) -> i64 {
+fn after_wall(timing: &SegmentTiming) -> i64 {
     timing.wall.0.wrapping_add((timing.duration.0 / 90).into())
 }
 
-fn after_pts(start: Pts, timing: &Timing) -> i64 {
+fn after_pts(start: Pts, timing: &SegmentTiming) -> i64 {
     start.0.wrapping_add(timing.duration.0.into())
 }

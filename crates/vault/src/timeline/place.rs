@@ -16,7 +16,7 @@ const WRAP_90K: i64 = 1 << 33;
 
 /// What a segment says of its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Timing {
+pub(crate) struct SegmentTiming {
     pub(crate) wall: WallMs,
     pub(crate) pts: Option<Pts>,
     pub(crate) duration: Ticks90k,
@@ -31,7 +31,7 @@ pub(crate) struct Place {
     pub(crate) follows: bool,
 }
 
-impl Timing {
+impl SegmentTiming {
     /// The timestamp at its end.
     pub(crate) fn end_pts(&self) -> Option<Pts> {
         self.pts.map(|pts| Pts(pts.0.wrapping_add(self.duration.0.into())))
@@ -49,11 +49,11 @@ pub(crate) fn continues(ended: Option<Pts>, next: Option<Pts>) -> Option<bool> {
 }
 
 /// Places the segments of one pack.
-pub(crate) fn place(timings: &[Timing]) -> Vec<Place> {
+pub(crate) fn place(timings: &[SegmentTiming]) -> Vec<Place> {
     let mut places = Vec::with_capacity(timings.len());
     let mut rest = timings;
     while !rest.is_empty() {
-        let follows = |pair: &[Timing]| match pair {
+        let follows = |pair: &[SegmentTiming]| match pair {
             [a, b] => continues(a.end_pts(), b.pts).unwrap_or_else(|| meets(a.end_wall(), b.wall)),
             _ => false,
         };
@@ -70,7 +70,7 @@ pub(crate) fn meets(ended: WallMs, next: WallMs) -> bool {
     ended.0.abs_diff(next.0) <= CONTINUES_MS
 }
 
-fn place_stretch(stretch: &[Timing], places: &mut Vec<Place>) {
+fn place_stretch(stretch: &[SegmentTiming], places: &mut Vec<Place>) {
     let Some(first) = stretch.first() else { return };
     // Ticks from the stretch's first timestamp to each segment's start, and to its end.
     let mut marks = Vec::with_capacity(stretch.len() + 1);
@@ -107,8 +107,8 @@ const fn ms(ticks: i64) -> i64 {
 mod tests {
     use super::*;
 
-    fn second(n: i64, late_ms: i64) -> Timing {
-        Timing {
+    fn second(n: i64, late_ms: i64) -> SegmentTiming {
+        SegmentTiming {
             wall: WallMs(1_000_000 + n * 1000 + late_ms),
             pts: Some(Pts(n * 90_000)),
             duration: Ticks90k(90_000),
@@ -133,27 +133,29 @@ mod tests {
 
     #[test]
     fn timestamps_that_wrap_continue() {
-        let at = |n: i64, pts| Timing { pts: Some(Pts(pts)), ..second(n, 0) };
+        let at = |n: i64, pts| SegmentTiming { pts: Some(Pts(pts)), ..second(n, 0) };
         let placed = place(&[at(0, WRAP_90K - 45_000), at(1, 45_000)]);
         assert_eq!(walls(&placed), [(0, 1000, false), (1000, 2000, true)]);
     }
 
     #[test]
     fn without_timestamps_the_wall_is_all_there_is() {
-        let blind = |n, late| Timing { pts: None, ..second(n, late) };
+        let blind = |n, late| SegmentTiming { pts: None, ..second(n, late) };
         let placed = place(&[blind(0, 0), blind(1, 40), blind(9, 0)]);
         assert_eq!(walls(&placed), [(0, 1000, false), (1000, 2000, true), (9000, 10_000, false)]);
     }
 
     #[test]
     fn a_burst_moves_a_stretch_by_ten_seconds_at_most() {
-        let burst: Vec<_> = (0..30).map(|n| Timing { wall: WallMs(1_000_000), ..second(n, 0) }).collect();
+        let burst: Vec<_> =
+            (0..30).map(|n| SegmentTiming { wall: WallMs(1_000_000), ..second(n, 0) }).collect();
         assert_eq!(walls(&place(&burst))[0], (-10_000, -9000, false));
     }
 
     #[test]
     fn impossible_times_do_not_overflow() {
-        let wild = |pts| Timing { wall: WallMs(i64::MAX), pts: Some(Pts(pts)), duration: Ticks90k(u32::MAX) };
+        let wild =
+            |pts| SegmentTiming { wall: WallMs(i64::MAX), pts: Some(Pts(pts)), duration: Ticks90k(u32::MAX) };
         for place in place(&[wild(i64::MIN), wild(i64::MAX), wild(0)]) {
             assert!(place.from <= place.to);
         }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::{
     contents::Contents,
     paint::{Piece, paint},
-    place::Timing,
+    place::SegmentTiming,
     runs::{Run, join},
     span::Cause,
     *,
@@ -146,7 +146,7 @@ fn entry() -> impl Strategy<Value = Entry> {
     (any::<u32>(), wall, pts, any::<u32>(), held, any::<bool>()).prop_map(
         |(bytes, wall, pts, duration, held, keyframe)| Entry {
             bytes,
-            timing: Timing { wall: WallMs(wall), pts: pts.map(Pts), duration: Ticks90k(duration) },
+            timing: SegmentTiming { wall: WallMs(wall), pts: pts.map(Pts), duration: Ticks90k(duration) },
             held,
             keyframe,
         },
@@ -157,7 +157,7 @@ fn entry() -> impl Strategy<Value = Entry> {
 fn packs_of_a_recording_that_continue_meet_although_they_were_read_late() {
     let second = |n: i64, late: i64| Entry {
         bytes: 1000,
-        timing: Timing {
+        timing: SegmentTiming {
             wall: WallMs(n * 1000 + late),
             pts: Some(Pts(n * 90_000)),
             duration: Ticks90k(90_000),
@@ -179,7 +179,7 @@ fn packs_of_a_recording_that_continue_meet_although_they_were_read_late() {
 fn what_a_vehicle_has_lost_of_a_recording_it_no_longer_has() {
     let contents = Contents(vec![Entry {
         bytes: 10_000,
-        timing: Timing { wall: WallMs(0), pts: Some(Pts(0)), duration: Ticks90k(900_000) },
+        timing: SegmentTiming { wall: WallMs(0), pts: Some(Pts(0)), duration: Ticks90k(900_000) },
         held: Held::OnVehicle,
         keyframe: true,
     }]);

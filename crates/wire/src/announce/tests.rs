@@ -37,6 +37,7 @@ fn messages_round_trip_as_json() {
         packs: vec![PackReply { camera: CameraName::main(), pack: pack(0).pack, status }],
         losses: vec!["x".into()],
         missing: vec![MissingPack { camera: CameraName::main(), pack: pack(0).pack }],
+        requested: vec![RequestedPack { camera: CameraName::main(), pack: pack(0).pack }],
     };
     let text = serde_json::to_string(&reply).unwrap();
     assert_eq!(serde_json::from_str::<AnnounceReply>(&text).unwrap(), reply);

@@ -185,7 +185,7 @@ impl SegmentRow {
     fn entry(&self, sealed_by_vault: bool) -> crate::timeline::Entry {
         crate::timeline::Entry {
             bytes: self.bytes,
-            timing: crate::timeline::Timing {
+            timing: crate::timeline::SegmentTiming {
                 wall: self.start_wall,
                 pts: self.start_pts,
                 duration: self.duration,

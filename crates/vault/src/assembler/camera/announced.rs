@@ -81,6 +81,8 @@ impl Camera {
         };
         let tracked = self.parts.get_mut(&id).ok_or(CameraError::UnknownPack(id))?;
         tracked.last_use = self.uses;
+        tracked.start_wall = announced.start_wall;
+        let known = tracked.part.assembly.known();
         let assembly = &mut tracked.part.assembly;
         let first = usize::try_from(announced.first).unwrap_or(usize::MAX);
         let mut changed = assembly.announce(first, &announced.segments);
@@ -90,6 +92,7 @@ impl Camera {
                 Err(error) => return Ok(Some(refused("bad-manifest", error.to_string()).into())),
             }
         }
+        tracked.has_news |= changed < known || tracked.part.assembly.known() != known;
         let judged = tracked.part.recover(changed, uploaded)?;
         self.note(id, &judged, How::Backfilled, outcome);
         Ok(None)

@@ -40,7 +40,7 @@ proptest! {
                     // The first of a recording is read at once, so that the truth is known.
                     Some(held) => entries.push(Entry {
                         bytes: 188,
-                        timing: Timing {
+                        timing: SegmentTiming {
                             wall: WallMs(at + if entries.len() % pack_seconds == 0 { 0 } else { *lateness.next().unwrap() }),
                             pts: Some(Pts(pts)),
                             duration: Ticks90k(90_000),

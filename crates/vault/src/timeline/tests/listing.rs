@@ -9,7 +9,7 @@ use crate::archive::objects::ObjectKey;
 fn pack(of: RecordingId, number: u32, walls: &[i64], first_pts: i64) -> PlaylistPack {
     let entries = walls.iter().enumerate().map(|(n, wall)| Entry {
         bytes: 1880,
-        timing: Timing {
+        timing: SegmentTiming {
             wall: WallMs(*wall),
             pts: Some(Pts(first_pts + n as i64 * 90_000)),
             duration: Ticks90k(90_000),
