@@ -39,9 +39,12 @@ mod setup;
 mod storage;
 mod thumbnails;
 mod time;
+mod timeline;
 mod tokens;
 mod uploads;
 mod users;
+mod validators;
+mod vod;
 
 /// Every endpoint with its description. A part brings its own.
 fn endpoints() -> OpenApiRouter<Arc<Core>> {
@@ -63,9 +66,11 @@ fn endpoints() -> OpenApiRouter<Arc<Core>> {
         .merge(setup::routes())
         .merge(storage::routes())
         .merge(thumbnails::routes())
+        .merge(timeline::routes())
         .merge(tokens::routes())
         .merge(uploads::routes())
         .merge(users::routes())
+        .merge(vod::routes())
 }
 
 /// All routes.

@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use dashvault_base::{CameraName, DeviceId, PackId, RecordingId, WallMs};
+use dashvault_base::{CameraName, DeviceId, PackId, RecordingId};
 use dashvault_wire::ByteRange;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::mpsc;
@@ -23,9 +23,13 @@ use super::{
     access::{Act, Viewer},
     problem::Refusal,
     range::{self, Asked},
+    validators::EntityTag,
 };
 use crate::{
-    archive::objects::{ObjectError, ObjectKey, ObjectReader},
+    archive::{
+        index::PackRow,
+        objects::{ObjectError, ObjectKey, ObjectReader},
+    },
     core::Core,
     store::{ObjectReads, ReadError},
 };
@@ -52,6 +56,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Core>> {
     responses(
         (status = 200, description = "The whole pack", content_type = "video/mp2t"),
         (status = 206, description = "The range asked for", content_type = "video/mp2t"),
+        (status = 304, description = "The client has it"),
         (status = 404, description = "No such pack"),
         (status = 410, description = "The vault has lost it"),
         (status = 416, description = "No such range"),
@@ -68,8 +73,14 @@ pub(super) async fn object(
     let key = parse_key(&device, &camera, &recording, &file).ok_or_else(|| Refusal::not_found("object"))?;
     caller.device(&device)?;
     let pack = key.clone();
-    let (object, time) = open(&core, key).await?;
-    let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+    let (object, row) = open(&core, key).await?;
+    let tag = row.as_ref().map(|row| EntityTag::of(row.manifest));
+    let time = row.map(|row| row.time());
+    if tag.as_ref().is_some_and(|tag| tag.is_known(&headers)) {
+        return Ok(described(StatusCode::NOT_MODIFIED.into_response(), tag.as_ref()));
+    }
+    let takes_range = tag.as_ref().is_none_or(|tag| tag.takes_range(&headers));
+    let asked = headers.get(header::RANGE).filter(|_| takes_range).and_then(|value| value.to_str().ok());
     let len = object.len();
     let whole = ByteRange::new(0, len);
     let (status, range) = match range::parse(asked, len) {
@@ -86,12 +97,10 @@ pub(super) async fn object(
         Method::HEAD => Body::empty(),
         _ => Body::new(ObjectBody::start(core.reads.clone(), object, range)),
     };
-    let mut response = (status, body).into_response();
+    let mut response = described((status, body).into_response(), tag.as_ref());
     let answer = response.headers_mut();
     answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("video/mp2t"));
     answer.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    // A stored object never changes.
-    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable"));
     answer.insert(header::CONTENT_LENGTH, range.len().into());
     if status == StatusCode::PARTIAL_CONTENT {
         let text = format!("bytes {}-{}/{len}", range.start, range.end - 1);
@@ -100,12 +109,16 @@ pub(super) async fn object(
     Ok(response)
 }
 
-/// Opens an object and says which time it has, unless the index takes it for missing. One that turns out to be gone is
-/// marked.
-async fn open(
-    core: &Core,
-    key: ObjectKey,
-) -> Result<(Arc<dyn ObjectReader>, Option<(WallMs, WallMs)>), Refusal> {
+/// Adds what caches need: a stored object never changes.
+fn described(mut response: Response, tag: Option<&EntityTag>) -> Response {
+    let answer = response.headers_mut();
+    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable"));
+    answer.extend(tag.and_then(EntityTag::to_header).map(|value| (header::ETAG, value)));
+    response
+}
+
+/// Opens an object and gives its row, unless the index takes it for missing. One that turns out to be gone is marked.
+async fn open(core: &Core, key: ObjectKey) -> Result<(Arc<dyn ObjectReader>, Option<PackRow>), Refusal> {
     let row = core.index.pack(&key).await?;
     if row.as_ref().is_some_and(|row| row.expired_at.is_some()) {
         return Err(Refusal::expired_object());
@@ -120,7 +133,7 @@ async fn open(
             }
             Err(Refusal::missing_object())
         }
-        opened => Ok((opened?, row.map(|row| row.time()))),
+        opened => Ok((opened?, row)),
     }
 }
 

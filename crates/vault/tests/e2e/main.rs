@@ -17,6 +17,7 @@ mod retention;
 mod rig;
 mod speed;
 mod thumbnails;
+mod timeline;
 mod tus;
 mod tus_clients;
 mod web;

@@ -153,6 +153,7 @@ pub(crate) struct Footage {
     pub(crate) camera: CameraName,
     pub(crate) recording: RecordingId,
     pub(crate) packs: Vec<FootagePack>,
+    key: SigningKey,
 }
 
 pub(crate) struct FootagePack {
@@ -187,12 +188,12 @@ impl Footage {
     pub(crate) fn cut(device: &DeviceId, token: &DeviceToken, recording: &str, stream: &[u8]) -> Self {
         let (camera, recording): (CameraName, RecordingId) =
             ("front".parse().unwrap(), recording.parse().unwrap());
+        let key = SigningKey::from_seed(token.signing_seed());
         let mut cut = Cut::default();
         let mut segmenter = Segmenter::new(SegmenterConfig::default());
         segmenter.push(stream, &mut cut).unwrap();
         segmenter.finish(&mut cut);
         let mut cutter = PackCutter::new(PackLimits { target_90k: 4 * 90_000, ..PackLimits::default() });
-        let key = SigningKey::from_seed(token.signing_seed());
         let mut packs: Vec<FootagePack> = Vec::new();
         let mut open: Vec<(Segment, Vec<u8>)> = Vec::new();
         for (segment, bytes) in cut.done {
@@ -219,7 +220,22 @@ impl Footage {
             packs.push(FootagePack { manifest, segments, trailer: trailer(&signed) });
         }
         assert!(open.is_empty());
-        Self { camera, recording, packs }
+        Self { camera, recording, packs, key }
+    }
+
+    /// The same, recorded at another time.
+    pub(crate) fn recorded_at(mut self, recording: RecordingId) -> Self {
+        let later = recording.start().0 - self.recording.start().0;
+        let mut previous = ContentHash::ZERO;
+        for pack in &mut self.packs {
+            pack.manifest.pack.recording = recording;
+            pack.manifest.start_wall = pack.manifest.start_wall.plus_ms(later);
+            pack.manifest.previous = previous;
+            previous = pack.manifest.hash();
+            pack.trailer = trailer(&SignedManifest::sign(pack.manifest.clone(), &self.key).unwrap());
+        }
+        self.recording = recording;
+        self
     }
 
     /// The raw stream, as the encoder wrote it.
