@@ -1,16 +1,18 @@
 //! The figures of `docs/benchmarks.md`, each a ratio measured side by side in one run.
 //!
-//! `bench [NAME…]` runs those named, or all: segmenter, recorder, backlog, wire, relink. Build with `--release`, and the
+//! `bench [NAME…]` runs those named, or all: segmenter, recorder, backlog, wire, relink, timeline.
+//! Build with `--release`, and the
 //! programs too. Nothing here is asserted: the machine is noisy, a person reads the numbers.
 
 mod backlog;
 mod recorder;
 mod segmenter;
+mod timeline;
 mod wire;
 
 use anyhow::{Result, bail};
 
-const ALL: [&str; 5] = ["segmenter", "recorder", "backlog", "wire", "relink"];
+const ALL: [&str; 6] = ["segmenter", "recorder", "backlog", "wire", "relink", "timeline"];
 
 fn main() -> Result<()> {
     let mut names: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +28,7 @@ fn main() -> Result<()> {
             "backlog" => runtime.block_on(backlog::run())?,
             "wire" => runtime.block_on(wire::run())?,
             "relink" => runtime.block_on(wire::relink())?,
+            "timeline" => runtime.block_on(timeline::run())?,
             other => bail!("there is no benchmark {other:?}; there are {}", ALL.join(", ")),
         }
     }
