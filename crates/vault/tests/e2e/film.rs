@@ -14,7 +14,9 @@ pub(crate) const FRAME_MS: f64 = 1000.0 / 30.0;
 
 /// A test picture with a tone, encoded as a recorder does it; the same bytes for the same arguments.
 pub(crate) fn encoded(size: &str, seconds: u32) -> Vec<u8> {
-    static MADE: OnceLock<Mutex<HashMap<(String, u32), Vec<u8>>>> = OnceLock::new();
+    /// Bytes by size and seconds.
+    type Films = Mutex<HashMap<(String, u32), Vec<u8>>>;
+    static MADE: OnceLock<Films> = OnceLock::new();
     let mut made = MADE.get_or_init(Mutex::default).lock().unwrap();
     made.entry((size.to_owned(), seconds))
         .or_insert_with(|| {

@@ -8,7 +8,7 @@ fn unpacked(answer: &Answer) -> String {
     let mut text = String::new();
     match answer.header("content-encoding") {
         Some("gzip") => {
-            drop(flate2::read::GzDecoder::new(answer.body.as_slice()).read_to_string(&mut text).unwrap())
+            flate2::read::GzDecoder::new(answer.body.as_slice()).read_to_string(&mut text).unwrap();
         }
         _ => text = answer.text(),
     }
