@@ -2,8 +2,9 @@
 # Installs what the demo and the tests need on Debian or Ubuntu, and nothing that is there already.
 #
 #   scripts/setup.sh          for `make demo`: a C compiler, ffmpeg, pip (for the footage)
-#   scripts/setup.sh tests    for `make test` also: srt-live-transmit, a browser, and node for the dashboard where the
-#                             system's is too old (into target/node), and tus clients (into target/tus-clients)
+#   scripts/setup.sh tests    for `make test` also: srt-live-transmit, GStreamer's RTSP server (a network camera), a browser,
+#                             node for the dashboard where the system's is too old (into target/node), and tus clients
+#                             (into target/tus-clients)
 #   scripts/setup.sh bench-srt    for `make bench-srt` also: gcc and libsrt to compile against
 #
 # Elsewhere (macOS, Fedora, …) it says what is missing and leaves the installing to you.
@@ -28,6 +29,9 @@ if [ "${1:-}" = tests ]; then
     need chromium chromium
     # The test picture's clock and the browser need a font.
     [ -n "$(find /usr/share/fonts -name '*.ttf' -print -quit 2>/dev/null)" ] || packages+=(fonts-dejavu-core)
+    camera='import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer'
+    /usr/bin/python3 -c "$camera" 2>/dev/null ||
+        packages+=(python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-{base,good,bad})
 fi
 if [ "${1:-}" = bench-srt ]; then
     need gcc gcc

@@ -204,6 +204,8 @@ fn as_json(device: &DeviceInfo) -> serde_json::Value {
     json!({
         "id": device.id, "fingerprint": device.fingerprint, "revoked": device.revoked.is_some(),
         "created_ms": device.created, "revoked_ms": device.revoked, "last_seen_ms": device.last_seen,
+        "status": device.status.as_ref().map(|(_, status)| status),
+        "status_at_ms": device.status.as_ref().map(|(at, _)| at),
     })
 }
 

@@ -13,7 +13,9 @@ use dashvault_wire::DeviceToken;
 use crate::{
     common::Common,
     failure::{Done, Failure, OrNext, Outcome},
-    memory, record,
+    memory,
+    out::say,
+    record,
     signals::Signals,
     units,
 };
@@ -22,8 +24,11 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  \
     DASHVAULT_TOKEN=dv1_… dashvault drain --vault http://vault:8080 --device bus-7 --spool /mnt/card/spool\n\n\
-    Exit code 0 when every pack has its receipt, 1 when something is left (it stays in the spool): it then says whether\n    \
-    the vault refuses the device, refuses packs, or was not reached in time.\n\
+    Exit code 0 when the vault has answered, every pack has its receipt and every loss and event is told; 1 when something\n    \
+    is left (it stays in the spool): it then says whether the vault refuses the device, refuses packs, or was not reached\n    \
+    in time. With nothing to send it asks the vault all the same whether it knows the device.\n\
+    Packs recorded without --device become this device's once the vault has confirmed it. Packs of another device, also\n    \
+    of a name once mistyped, are not touched unless --adopt names it.\n\
     No recorder may run on the same spool meanwhile.")]
 pub(crate) struct DrainArgs {
     /// The vault's HTTP address
@@ -87,18 +92,31 @@ pub(crate) fn run(args: DrainArgs) -> Done {
         };
         let waiting: u64 = report.status.cameras.iter().map(|camera| camera.packs_pending).sum();
         tracing::info!(drained = report.drained, packs_left = waiting, "ended");
-        let drained = report.drained && waiting == 0;
-        if !drained {
-            eprintln!("error: {}", why_not(&device, waiting, &report.status));
+        let drained = report.drained && waiting == 0 && report.answered && report.untold == 0;
+        if drained {
+            say!("the vault has all of device {device}: {}", sent(&report.status));
+        } else {
+            eprintln!("error: {}", why_not(&device, waiting, &report));
         }
         Ok(Outcome::of(drained))
     })
 }
 
+/// What this run brought.
+fn sent(status: &RecorderStatus) -> String {
+    match status.cameras.iter().map(|camera| camera.packs_stored).sum::<u64>() {
+        0 => "there was nothing to send".to_owned(),
+        packs => format!("{packs} packs were sent"),
+    }
+}
+
 /// What is left and why, and what to do about it.
-fn why_not(device: &DeviceId, waiting: u64, status: &RecorderStatus) -> String {
-    let vault = status.vault.clone().unwrap_or_default();
-    let left = format!("{waiting} packs stay in the spool");
+fn why_not(device: &DeviceId, waiting: u64, report: &StopReport) -> String {
+    let vault = report.status.vault.clone().unwrap_or_default();
+    let left = match report.untold {
+        0 => format!("{waiting} packs stay in the spool"),
+        untold => format!("{waiting} packs stay in the spool, {untold} losses and events are not told"),
+    };
     if let Some(said) = vault.denied {
         return format!(
             "the vault refuses device {device}: {said}; {left}\n  next: run `dashvault device list` at the vault; if \

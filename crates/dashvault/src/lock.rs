@@ -12,8 +12,10 @@ use std::{
 
 use clap::{ArgAction, Args};
 use dashvault_base::{CameraName, Clock, PackId, RecordingId, SystemClock, WallMs};
+use dashvault_disk::OsDisk;
 use dashvault_media::read_manifest;
-use dashvault_spool::SpoolLayout;
+use dashvault_spool::{SpoolLayout, leave_event, marker_text};
+use dashvault_wire::EventNotice;
 use serde_json::json;
 
 use crate::{
@@ -31,6 +33,7 @@ use crate::{
     dashvault lock --spool /var/lib/dashvault --camera front --from 20261122-101500 --to 20261122-101700\n  \
     dashvault lock --spool /var/lib/dashvault --camera front --last 30s --release\n\n\
     Times are UTC, YYYYMMDD-HHMMSS. A whole pack (about a minute) is marked where the range touches it.\n\
+    The vault is told of the event, by the recorder, and keeps its footage too; --release frees only what is here.\n\
     Exit code 1 when nothing of the range is in the spool.")]
 pub(crate) struct LockArgs {
     /// The recorder's spool
@@ -48,9 +51,12 @@ pub(crate) struct LockArgs {
     /// Instead of --from: this long before the range's end
     #[arg(long, value_name = "TIME", value_parser = units::duration)]
     last: Option<Duration>,
-    /// What happened, kept in the marker
+    /// What happened, kept in the marker and shown by the vault
     #[arg(long, value_name = "TEXT", default_value = "")]
     note: String,
+    /// What kind of event it is, in one word, such as button, impact, manual
+    #[arg(long, value_name = "WORD", default_value = "manual", value_parser = kind)]
+    kind: String,
     /// Take the marks away instead
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, action = ArgAction::Set,
         default_value = "false", default_missing_value = "true")]
@@ -70,10 +76,19 @@ pub(crate) fn run(args: LockArgs) -> Done {
     let packs: Vec<Found> =
         packs::in_spool(&args.spool)?.into_iter().filter(|p| p.camera == args.camera).collect();
     let touched = touched(&packs, range, now);
+    let next = "check that this user may write the spool";
+    let event = EventNotice::of_camera(&args.camera, range.0, range.1, &args.kind, &args.note);
+    let text = marker_text(now, &args.note, &event.id);
+    // First, so that whoever sees a marker finds its event.
+    if !args.release && !touched.is_empty() {
+        let json = json!(event).to_string();
+        leave_event(&OsDisk, &layout, &args.camera, &event.id, json.as_bytes())
+            .or_next("leave the event for the vault", next)?;
+    }
     for pack in &touched {
         let marker = layout.marker(&args.camera, *pack);
-        let done = if args.release { release(&marker) } else { mark(&marker, &args.note) };
-        done.or_next(format_args!("write {}", marker.display()), "check that this user may write the spool")?;
+        let done = if args.release { release(&marker) } else { mark(&marker, &text) };
+        done.or_next(format_args!("write {}", marker.display()), next)?;
     }
     let verb = if args.release { "released" } else { "locked" };
     if args.output.json {
@@ -108,6 +123,14 @@ fn touched(packs: &[Found], (from, to): (WallMs, WallMs), now: WallMs) -> Vec<Pa
     spans.filter(|(_, (start, end))| *start <= to && from <= *end).map(|(pack, _)| pack).collect()
 }
 
+/// A word that an event's kind may be.
+fn kind(text: &str) -> Result<String, String> {
+    // A camera's name is one of the same kind.
+    text.parse::<CameraName>()
+        .map(|word| word.to_string())
+        .map_err(|_| format!("{text:?} must be a word of A-Z, a-z, 0-9, '_' and '-'"))
+}
+
 /// From when to when a pack was recorded; an open one until now.
 fn span(pack: &Found, now: WallMs) -> (WallMs, WallMs) {
     let manifest = pack.open().ok().and_then(|file| read_manifest(&mut BufReader::new(file)).ok().flatten());
@@ -122,11 +145,11 @@ fn span(pack: &Found, now: WallMs) -> (WallMs, WallMs) {
 }
 
 /// Returns after the marker is durable.
-fn mark(marker: &Path, note: &str) -> io::Result<()> {
+fn mark(marker: &Path, text: &str) -> io::Result<()> {
     let folder = marker.parent().ok_or(io::ErrorKind::InvalidInput)?;
     fs::create_dir_all(folder)?;
     let mut file = File::create(marker)?;
-    writeln!(file, "{} {note}", SystemClock.wall())?;
+    file.write_all(text.as_bytes())?;
     file.sync_all()?;
     File::open(folder)?.sync_all()
 }

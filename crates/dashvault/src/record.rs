@@ -38,8 +38,9 @@ use crate::{
     SIGINT or SIGTERM seals the packs and sends the backlog for --drain; a second one stops at once.\n\
     It may be killed at any time: at most the open segment is lost.\n\
     Exit code 1 when nothing at all was recorded. Losses are warned of at the end, and told by `dashvault status`.\n\
-    Without --token packs are signed with a key of the spool's own; the first start with one signs them again, so that\n    \
-    they can be sent. Packs of another device are not touched unless --adopt names it."
+    Without --token packs are signed with a key of the spool's own. They become this device's, signed again, at the first\n    \
+    start with --device and --token after the vault has confirmed that the two belong together (it is asked at the\n    \
+    start; --adopt recorder does it without asking). Packs of another device are not touched unless --adopt names it."
 )]
 pub(crate) struct RecordArgs {
     /// The vault's HTTP address; without it nothing is announced or backfilled
@@ -128,7 +129,7 @@ pub(crate) fn run(args: RecordArgs) -> Done {
     let config = args.into_config()?;
     if config.token.is_none() {
         tracing::warn!(
-            "no --token: packs are signed with a key of this spool's own; a later start with a token signs them again"
+            "no --token: packs are signed with a key of this spool's own; a later start with a device that the vault confirms signs them again"
         );
     }
     memory::keep_freed(memory::RECORDER_BLOCK);

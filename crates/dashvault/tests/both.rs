@@ -38,9 +38,21 @@ fn recorded_without_a_token_and_under_another_name_is_signed_again_and_drained()
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(said.contains("credentials are missing or wrong: no device"), "{said}");
-    // What recovery did is told in fields.
-    assert!(said.contains("pack of another key was signed again") && said.contains("pack=2"), "{said}");
-    assert!(!said.contains("CameraRecovery"), "{said}");
+    // Nothing is signed in the name of a device that the vault has not confirmed.
+    assert!(
+        said.contains("packs were recorded without a device") && !said.contains("signed again"),
+        "{said}"
+    );
+    let words_of = |device| {
+        let mut words = words;
+        words[2] = device;
+        words
+    };
+    let mistyped = dashvault(&words_of("bus-8"), token);
+    let said = String::from_utf8_lossy(&mistyped.stderr).into_owned();
+    assert_eq!(mistyped.status.code(), Some(1), "{said}");
+    assert!(said.contains("device bus-8: the token is that of device bus-7"), "{said}");
+    assert!(!said.contains("signed again"), "{said}");
     // The tram's packs are the tram's, unless somebody says otherwise.
     let refused = dashvault(&words, token);
     assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stderr));
@@ -49,9 +61,20 @@ fn recorded_without_a_token_and_under_another_name_is_signed_again_and_drained()
         said.contains("error: the vault refuses packs of device bus-7") && said.contains("--adopt"),
         "{said}"
     );
+    // What recovery did is told in fields.
+    assert!(said.contains("pack of another key was signed again") && said.contains("pack=2"), "{said}");
+    assert!(!said.contains("CameraRecovery"), "{said}");
     let drained = dashvault(&[&words[..], &["--adopt", "tram-3"]].concat(), token);
     assert!(drained.status.success(), "{}", String::from_utf8_lossy(&drained.stderr));
+    // With nothing to send, the vault is asked all the same.
+    let again = dashvault(&words, token);
+    let told = String::from_utf8_lossy(&again.stdout).into_owned();
+    assert!(again.status.success() && told.contains("there was nothing to send"), "{told}");
     vault.stop();
+    let away = dashvault(&[&words[..7], &["--for", "1s"]].concat(), token);
+    let said = String::from_utf8_lossy(&away.stderr).into_owned();
+    assert_eq!(away.status.code(), Some(1), "{said}");
+    assert!(said.contains("run drain again when the vault can be reached"), "{said}");
     let output = dashvault(&["verify", "--json", "--spool", &spool, "--data", &data], token);
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{report}");

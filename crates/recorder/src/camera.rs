@@ -7,6 +7,7 @@
 //! Belongs here: these threads and the queue between them. Not here: the command (`crate::capture`), keeping the
 //! process alive (`dashvault-process`), files (`dashvault-spool`).
 
+mod downtime;
 mod queue;
 mod reader;
 mod writer;
@@ -21,6 +22,8 @@ use dashvault_process::{Command, Spec, Stall, Started, Supervisor};
 use crate::boot::Boot;
 use crate::capture::{self, CaptureCommand};
 use crate::shared::{Shared, lock};
+pub(crate) use downtime::Downtime;
+pub(crate) use queue::Began;
 use queue::Queue;
 pub(crate) use writer::with_sources;
 

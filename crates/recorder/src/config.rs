@@ -30,7 +30,8 @@ pub struct RecorderConfig {
     /// The device's token, as `dashvault device add` printed it; needed with a vault.
     #[serde(deserialize_with = "token")]
     pub token: Option<DeviceToken>,
-    /// Other devices whose pending packs in the spool become this one's; those recorded without a device always do.
+    /// Other devices whose pending packs in the spool become this one's; those recorded without a device do once the vault
+    /// has confirmed this one.
     pub adopt: Vec<DeviceId>,
     /// The spool's directory.
     pub spool: PathBuf,
@@ -154,9 +155,10 @@ impl RecorderConfig {
         within("disk_queue_bytes", self.disk_queue_bytes as u64, 256 << 10, 256 << 20)
     }
 
-    /// The devices whose pending packs are signed again as this one's.
-    pub(crate) fn adopts_from(&self) -> Vec<DeviceId> {
-        self.adopt.iter().cloned().chain([unnamed()]).collect()
+    /// The devices whose pending packs are signed again as this one's: those without a device once the vault has
+    /// `confirmed` this one.
+    pub(crate) fn adopts_from(&self, confirmed: bool) -> Vec<DeviceId> {
+        self.adopt.iter().cloned().chain(confirmed.then(unnamed)).collect()
     }
 
     /// How long a graceful stop waits for the backlog.
@@ -170,7 +172,8 @@ const fn within(key: &'static str, value: u64, min: u64, max: u64) -> Result<(),
     if min <= value && value <= max { Ok(()) } else { Err(ConfigError::OutOfRange { key, value, min, max }) }
 }
 
-fn unnamed() -> DeviceId {
+/// Whose packs are that were recorded without a device.
+pub(crate) fn unnamed() -> DeviceId {
     UNNAMED.parse().expect("the name is made of allowed characters")
 }
 

@@ -1,30 +1,15 @@
 //! What has to be done every few seconds: quota, events, losses, and the book kept in step with the spool.
 //!
-//! Belongs here: the order of these. Not here: how each is done. All of it blocks on the disk and runs on a thread for
-//! that, never twice at once.
+//! Belongs here: the order of these. Not here: how each is done, and when (`house`). All of it blocks on the disk.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dashvault_spool::Folder;
 
 use crate::backfill::PackKey;
-use crate::camera::with_sources;
+use crate::camera::{Began, with_sources};
 use crate::events;
-use crate::shared::Shared;
-
-const EVERY: Duration = Duration::from_secs(2);
-
-/// Keeps house for ever.
-pub(crate) async fn run(shared: Arc<Shared>) {
-    loop {
-        let again = Arc::clone(&shared);
-        if let Err(error) = tokio::task::spawn_blocking(move || once(&again)).await {
-            tracing::error!(%error, "housekeeping failed");
-        }
-        tokio::time::sleep(EVERY).await;
-    }
-}
+use crate::shared::{Shared, lock};
 
 /// Puts the packs that earlier runs left into the book.
 pub(crate) fn find_pending(shared: &Shared) {
@@ -34,7 +19,8 @@ pub(crate) fn find_pending(shared: &Shared) {
     }
 }
 
-fn once(shared: &Shared) {
+/// Keeps house once.
+pub(crate) fn once(shared: &Shared) {
     match shared.spool.enforce_quota() {
         Ok(report) => {
             if let Some(cause) = report.refusing {
@@ -44,11 +30,24 @@ fn once(shared: &Shared) {
         Err(error) => tracing::error!(error = %with_sources(&error), "quota cannot be kept"),
     }
     events::follow_markers(shared);
+    events::find_untold(shared);
     reconcile(shared);
+    count_downtime(shared);
     if !shared.losses().is_empty() {
         shared.book_news.notify_one();
     }
     shared.book().tidy(Instant::now());
+}
+
+/// A camera that gives nothing loses footage while it lasts.
+fn count_downtime(shared: &Shared) {
+    for camera in &shared.cameras {
+        let ended = lock(&camera.downtime).look(&shared.spool, &camera.name, Began::now());
+        let Some(loss) = ended else { continue };
+        if let Err(error) = shared.spool.end_loss(&camera.name, &loss.id) {
+            tracing::warn!(error = %with_sources(&error), "loss is counted in memory only");
+        }
+    }
 }
 
 /// The spool's files are the truth: packs that it sealed or evicted by itself are noted in the book.

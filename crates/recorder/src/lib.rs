@@ -18,8 +18,10 @@ mod boot;
 mod camera;
 pub mod capture;
 mod config;
+mod confirm;
 mod events;
 pub mod governor;
+mod house;
 mod housekeeping;
 mod identity;
 mod live;
@@ -31,6 +33,7 @@ mod shared;
 mod snapshot;
 pub mod status;
 mod target;
+mod telling;
 
 pub use capture::CameraSpec;
 pub use config::{ConfigError, OnFull, RecorderConfig};

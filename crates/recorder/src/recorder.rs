@@ -22,19 +22,23 @@ use tokio::task::JoinHandle;
 use crate::backfill;
 use crate::boot::Boot;
 use crate::camera::Camera;
-use crate::config::{ConfigError, OnFull, RecorderConfig};
+use crate::config::{ConfigError, OnFull, RecorderConfig, unnamed};
 use crate::governor::Governor;
+use crate::house::House;
 use crate::live;
 use crate::shared::{Shared, lock};
 use crate::status::{Phase, RecorderStatus};
-use crate::{events, housekeeping, identity, quota, recovered, snapshot};
+use crate::telling::Feeling;
+use crate::{confirm, events, housekeeping, identity, quota, recovered, snapshot};
 
 /// Stack of the network thread and of those that serve its disk accesses.
 const STACK_BYTES: usize = 1 << 20;
 const BLOCKING_STACK_BYTES: usize = 256 << 10;
 /// Disk accesses at once, beside the cameras' own.
 const MAX_BLOCKING: usize = 4;
-/// How often a snapshot is shown while the backlog is sent.
+/// How long the end waits for disk accesses under way.
+const SHUTDOWN: Duration = Duration::from_secs(1);
+/// How often the drain looks whether it is over.
 const DRAIN_TICK: Duration = Duration::from_millis(500);
 /// How long live may take to bring a recording's end across, within the drain.
 const LIVE_DRAIN: Duration = Duration::from_millis(1500);
@@ -68,6 +72,10 @@ pub enum StartError {
 pub struct StopReport {
     /// Whether every pack has its receipt (or none was to be had: no vault).
     pub drained: bool,
+    /// Whether the vault answered the last time it was asked, and knows the device.
+    pub answered: bool,
+    /// Losses and events that the vault has not acknowledged.
+    pub untold: u64,
     /// The last snapshot.
     pub status: RecorderStatus,
 }
@@ -97,6 +105,7 @@ impl Recorder {
         let began = Instant::now();
         let shared = Arc::new(open(config)?);
         housekeeping::find_pending(&shared);
+        events::tell_of_markers(&shared);
         let runtime = Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(MAX_BLOCKING)
@@ -108,15 +117,17 @@ impl Recorder {
         for index in 0..shared.config.cameras.len() {
             cameras.push(Camera::start(&shared, index, boot).map_err(StartError::Thread)?);
         }
-        let first = snapshot::take(&shared, &cameras, began, Phase::Recording);
+        let cameras = Arc::new(cameras);
+        let first = snapshot::take(&shared, &cameras, began);
+        shared.tell(Feeling::default().status(began, &first));
         let (status_out, status) = watch::channel(first);
+        let house = House::start(&shared, &cameras, began, status_out).map_err(StartError::Thread)?;
         let (stop, stops) = mpsc::channel(1);
-        let conductor =
-            Conductor { shared: Arc::clone(&shared), cameras: Arc::new(cameras), began, status_out };
+        let conductor = Conductor { shared: Arc::clone(&shared), cameras, house, status: status.clone() };
         thread::Builder::new()
             .name("recorder".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || conductor.conduct(&runtime, stops))
+            .spawn(move || conductor.conduct(runtime, stops))
             .map_err(StartError::Thread)?;
         Ok(RunningRecorder { status, stop, shared })
     }
@@ -129,8 +140,8 @@ impl RunningRecorder {
         self.status.clone()
     }
 
-    /// Keeps every pack of `camera` with footage between `from` and `to` from eviction and sends it first; `event` is
-    /// kept with it. Gives the packs. Blocks on the disk.
+    /// Keeps every pack of `camera` with footage between `from` and `to` from eviction, sends it first, and tells the
+    /// vault of the event; `note` says what happened. Gives the packs. Blocks on the disk.
     ///
     /// # Errors
     /// The disk fails.
@@ -139,9 +150,9 @@ impl RunningRecorder {
         camera: &CameraName,
         from: WallMs,
         to: WallMs,
-        event: &[u8],
+        note: &str,
     ) -> Result<Vec<PackId>, dashvault_spool::SpoolError> {
-        events::lock_range(&self.shared, camera, from, to, event)
+        events::lock_range(&self.shared, camera, from, to, note)
     }
 
     /// Stops the cameras politely, seals their packs, and sends the backlog until all of it is receipted or `drain` is
@@ -155,7 +166,7 @@ impl RunningRecorder {
         let _ = self.stop.send(StopRequest { drain, done }).await;
         match report.await {
             Ok(report) => report,
-            Err(_) => StopReport { drained: false, status: self.status.borrow().clone() },
+            Err(_) => StopReport { status: self.status.borrow().clone(), ..StopReport::default() },
         }
     }
 }
@@ -177,13 +188,29 @@ fn open(config: RecorderConfig) -> Result<Shared, StartError> {
         Some(token) => token.signing_seed(),
         None => identity::seed(&config.spool).map_err(|error| spool_error(Box::new(error)))?,
     };
-    let key = SigningKey::from_seed(seed);
-    let (disk, device) = (Arc::new(OsDisk), config.device.clone());
-    let opened = match &config.token {
-        Some(_) => Spool::open_adopting(disk, &config.spool, device, key, limits, &config.adopts_from()),
-        None => Spool::open(disk, &config.spool, device, key, limits),
+    let open = |confirmed| {
+        let (key, disk, device) = (SigningKey::from_seed(seed), Arc::new(OsDisk), config.device.clone());
+        match &config.token {
+            Some(_) => {
+                let from = config.adopts_from(confirmed);
+                Spool::open_adopting(disk, &config.spool, device, key, limits, &from)
+            }
+            None => Spool::open(disk, &config.spool, device, key, limits),
+        }
+        .map_err(|error| spool_error(Box::new(error)))
     };
-    let (spool, report) = opened.map_err(|error| spool_error(Box::new(error)))?;
+    let mut opened = open(confirm::is_noted(&config))?;
+    if config.token.is_some() && opened.1.has_packs_of(&unnamed()) {
+        match confirm::ask(&config) {
+            Ok(()) => {
+                // One recorder at a time has a spool.
+                drop(opened);
+                opened = open(true)?;
+            }
+            Err(why) => recovered::log_unconfirmed(&config.device, &why),
+        }
+    }
+    let (spool, report) = opened;
     recovered::log(&report);
     quota::warn_if_small(&config, &spool);
     let links = if config.srt.is_some() { config.cameras.len() } else { 0 };
@@ -195,35 +222,30 @@ fn open(config: RecorderConfig) -> Result<Shared, StartError> {
 struct Conductor {
     shared: Arc<Shared>,
     cameras: Arc<Vec<Camera>>,
-    began: Instant,
-    status_out: watch::Sender<RecorderStatus>,
+    house: House,
+    status: watch::Receiver<RecorderStatus>,
 }
 
 impl Conductor {
-    fn conduct(self, runtime: &Runtime, mut stops: mpsc::Receiver<StopRequest>) {
-        runtime.block_on(async {
+    fn conduct(self, runtime: Runtime, mut stops: mpsc::Receiver<StopRequest>) {
+        let (request, report) = runtime.block_on(async {
             let (stopping, _) = watch::channel(false);
             let live = self.start_live(&stopping);
-            let mut tasks = self.start_backfill();
-            tasks.push(tokio::spawn(housekeeping::run(Arc::clone(&self.shared))));
-            let watching = tokio::spawn(snapshot::run(
-                Arc::clone(&self.shared),
-                Arc::clone(&self.cameras),
-                self.began,
-                self.status_out.clone(),
-            ));
+            let tasks = self.start_backfill();
             // None: the handle was dropped.
             let request = stops.recv().await;
-            watching.abort();
-            let _ = watching.await;
             let drain = request.as_ref().map_or(Duration::ZERO, |request| request.drain);
             let report = self.stop(drain, &stopping, live).await;
             tasks.iter().for_each(JoinHandle::abort);
-            if let Some(request) = request {
-                // Nobody may wait any more.
-                let _ = request.done.send(report);
-            }
+            (request, report)
         });
+        // What still runs holds the spool, which is to be free for the next recorder once the stop is told. A name that
+        // does not resolve may take longer, and needs it no more.
+        runtime.shutdown_timeout(SHUTDOWN);
+        if let Some(request) = request {
+            // Nobody may wait any more.
+            let _ = request.done.send(report);
+        }
     }
 
     fn start_live(&self, stopping: &watch::Sender<bool>) -> Vec<JoinHandle<()>> {
@@ -249,14 +271,18 @@ impl Conductor {
         stopping: &watch::Sender<bool>,
         live: Vec<JoinHandle<()>>,
     ) -> StopReport {
+        *lock(&self.shared.phase) = Phase::Draining;
         self.shared.book().hurry();
         self.join_cameras(stopping).await;
         let deadline = Instant::now() + drain;
         let live_limit = drain.min(LIVE_DRAIN);
-        let ((), drained) = tokio::join!(self.end_live(live, live_limit), self.drain(deadline));
-        let snapshot = snapshot::take(&self.shared, &self.cameras, self.began, Phase::Stopped);
-        snapshot::publish(&self.shared, snapshot.clone(), &self.status_out).await;
-        StopReport { drained, status: snapshot }
+        let ((), rest) = tokio::join!(self.end_live(live, live_limit), self.drain(deadline));
+        *lock(&self.shared.phase) = Phase::Stopped;
+        let (house, status) = (self.house, self.status);
+        // It says itself what went wrong.
+        let _ = tokio::task::spawn_blocking(move || house.end()).await;
+        let status = status.borrow().clone();
+        StopReport { drained: rest.packs, answered: rest.answered, untold: rest.untold, status }
     }
 
     /// Lets live bring the recordings' ends across; what it has not brought in time is backfill's.
@@ -278,50 +304,47 @@ impl Conductor {
         self.shared.book_news.notify_one();
     }
 
-    /// Returns when every camera's last pack is sealed. The snapshots go on meanwhile.
+    /// Returns when every camera's last pack is sealed.
     async fn join_cameras(&self, stopping: &watch::Sender<bool>) {
         self.cameras.iter().for_each(Camera::ask_stop);
         stopping.send_replace(true);
         let cameras = Arc::clone(&self.cameras);
-        let joined = tokio::task::spawn_blocking(move || cameras.iter().for_each(Camera::join));
-        tokio::pin!(joined);
-        loop {
-            tokio::select! {
-                _ = &mut joined => break,
-                () = tokio::time::sleep(DRAIN_TICK) => self.show(Phase::Draining).await,
-            }
-        }
+        // A camera thread that panicked was told of where it was joined.
+        let _ = tokio::task::spawn_blocking(move || cameras.iter().for_each(Camera::join)).await;
         // A link that waits for a recording may have missed that there will be none.
         self.shared.cameras.iter().for_each(|camera| camera.fresh.notify_one());
     }
 
-    async fn drain(&self, deadline: Instant) -> bool {
+    /// Waits until the vault has it all: each pack by its receipt, each loss and event by its word.
+    async fn drain(&self, deadline: Instant) -> Rest {
         let with_vault = self.shared.config.vault.is_some();
         let deadline = tokio::time::Instant::from_std(deadline);
-        let mut show_at = tokio::time::Instant::now() + DRAIN_TICK;
         self.shared.book_news.notify_one();
         while with_vault && tokio::time::Instant::now() < deadline {
             let moved = self.shared.jobs.notified();
             tokio::pin!(moved);
             // Listens before it looks, so that the last receipt is not missed.
             moved.as_mut().enable();
-            if self.shared.book().is_drained() || lock(&self.shared.vault).denied.is_some() {
+            let vault = lock(&self.shared.vault).clone();
+            let told = self.shared.untold() == 0 && vault.announcements > 0;
+            if (self.shared.book().is_drained() && told) || vault.denied.is_some() {
                 break;
             }
-            tokio::select! {
-                () = moved => {}
-                () = tokio::time::sleep_until(show_at.min(deadline)) => {}
-            }
-            if tokio::time::Instant::now() >= show_at {
-                self.show(Phase::Draining).await;
-                show_at = tokio::time::Instant::now() + DRAIN_TICK;
-            }
+            // Now and then it looks without having been told.
+            let _ =
+                tokio::time::timeout_at(deadline.min(tokio::time::Instant::now() + DRAIN_TICK), moved).await;
         }
-        !with_vault || self.shared.book().is_empty()
+        Rest {
+            packs: !with_vault || self.shared.book().is_empty(),
+            answered: lock(&self.shared.vault).reachable,
+            untold: if with_vault { self.shared.untold() } else { 0 },
+        }
     }
+}
 
-    async fn show(&self, phase: Phase) {
-        let snapshot = snapshot::take(&self.shared, &self.cameras, self.began, phase);
-        snapshot::publish(&self.shared, snapshot, &self.status_out).await;
-    }
+/// How a drain ended.
+struct Rest {
+    packs: bool,
+    answered: bool,
+    untold: u64,
 }

@@ -2,13 +2,26 @@
 //!
 //! Belongs here: how a [`RecoveryReport`] is told. Not here: what recovery does (`dashvault-spool`).
 
-use dashvault_base::CameraName;
+use dashvault_base::{CameraName, DeviceId};
 use dashvault_spool::{CameraRecovery, RecoveryReport};
+
+use crate::camera::with_sources;
+use crate::config::unnamed;
+use crate::confirm::NotConfirmed;
 
 /// Tells what was found: one line for the spool, one for each camera that was not in order.
 pub(crate) fn log(report: &RecoveryReport) {
     tracing::info!(cameras = report.cameras.len(), clean = report.is_clean(), "spool is open");
     report.cameras.iter().for_each(|(name, camera)| log_camera(name, camera));
+}
+
+/// Tells why packs that were recorded without a device wait.
+pub(crate) fn log_unconfirmed(device: &DeviceId, why: &NotConfirmed) {
+    tracing::warn!(
+        %device, why = with_sources(why),
+        "packs were recorded without a device; they become this one's at the first start after the vault has confirmed \
+         it, or with --adopt recorder"
+    );
 }
 
 fn log_camera(camera: &CameraName, found: &CameraRecovery) {
@@ -37,7 +50,7 @@ fn log_camera(camera: &CameraName, found: &CameraRecovery) {
     ] {
         packs.iter().for_each(|pack| tracing::warn!(%camera, %pack, "{what}"));
     }
-    for (device, packs) in &found.of_others {
+    for (device, packs) in found.of_others.iter().filter(|(device, _)| **device != unnamed()) {
         tracing::warn!(
             %camera, %device, packs,
             "packs are another device's: start with its --device and --token, or with --adopt to make them this one's"

@@ -11,14 +11,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dashvault_base::{CameraName, DeviceId, LossCause, RecordingId};
 use dashvault_spool::{Folder, Loss, Spool};
+use dashvault_wire::{DeviceStatus, EventNotice};
 use tokio::sync::Notify;
 
 use crate::backfill::{Believer, Book};
+use crate::camera::Downtime;
 use crate::config::RecorderConfig;
 use crate::governor::Governor;
 use crate::live::LiveRing;
 use crate::reach::Reach;
-use crate::status::{LiveStatus, VaultStatus};
+use crate::status::{LiveStatus, Phase, VaultStatus};
+use crate::telling;
 
 /// Shared by all.
 #[derive(Debug)]
@@ -37,7 +40,12 @@ pub(crate) struct Shared {
     pub(crate) jobs: Notify,
     governor: Mutex<Governor>,
     pub(crate) vault: Mutex<VaultStatus>,
+    pub(crate) phase: Mutex<Phase>,
     losses: Mutex<LossTally>,
+    /// What the vault has not acknowledged, as last looked at.
+    pub(crate) events: Mutex<Vec<EventNotice>>,
+    /// How the recorder is, as the vault may be told.
+    status: Mutex<DeviceStatus>,
 }
 
 /// Shared by those who serve one camera.
@@ -49,6 +57,8 @@ pub(crate) struct CameraShared {
     pub(crate) fresh: Notify,
     pub(crate) live: Mutex<LiveStatus>,
     pub(crate) capture: Mutex<CaptureFacts>,
+    /// The time in which it gives nothing.
+    pub(crate) downtime: Mutex<Downtime>,
 }
 
 /// What the capture thread knows for the snapshot.
@@ -84,6 +94,7 @@ impl Shared {
             fresh: Notify::new(),
             live: Mutex::default(),
             capture: Mutex::default(),
+            downtime: Mutex::default(),
         };
         let names = camera_names(&config, &spool);
         let cameras: Vec<_> = names.iter().map(camera).collect();
@@ -106,7 +117,10 @@ impl Shared {
             jobs: Notify::new(),
             governor: Mutex::new(governor),
             vault: Mutex::default(),
+            phase: Mutex::default(),
             losses: Mutex::new(losses),
+            events: Mutex::default(),
+            status: Mutex::default(),
         };
         // What was lost in earlier runs is announced, but not counted as this run's.
         let earlier = shared.spool.losses();
@@ -152,6 +166,24 @@ impl Shared {
     /// The vault has a loss: its name need not be remembered.
     pub(crate) fn loss_acknowledged(&self, camera: &CameraName, id: &str) {
         lock(&self.losses).counted.remove(&(camera.clone(), id.to_owned()));
+    }
+
+    /// How many losses and events the vault has not acknowledged.
+    pub(crate) fn untold(&self) -> u64 {
+        (self.losses().len() + lock(&self.events).len()) as u64
+    }
+
+    /// Keeps how the recorder is, for the next time that the vault is told.
+    pub(crate) fn tell(&self, status: DeviceStatus) {
+        let before = std::mem::replace(&mut *lock(&self.status), status.clone());
+        if telling::differs_much(&before, &status) {
+            self.book_news.notify_one();
+        }
+    }
+
+    /// How the recorder is.
+    pub(crate) fn device_status(&self) -> DeviceStatus {
+        lock(&self.status).clone()
     }
 
     /// Lost milliseconds of one camera in this run, by cause, up to now: also of what is being lost.

@@ -1,13 +1,12 @@
-//! Taking the snapshot of a recorder each second, and writing it.
+//! Taking the snapshot of a recorder, and writing it.
 //!
 //! Belongs here: gathering the numbers of [`crate::status`]. Not here: making them. A snapshot takes each lock once, for
 //! a moment.
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dashvault_base::{Clock, SystemClock};
 use dashvault_disk::{Disk, OsDisk};
@@ -17,44 +16,23 @@ use tokio::sync::watch;
 use crate::camera::Camera;
 use crate::shared::{Shared, lock};
 use crate::status::{
-    BackfillStatus, CameraStatus, CaptureStatus, Phase, RecorderStatus, STATUS_FILE, SpoolStatus, WireStatus,
+    BackfillStatus, CameraStatus, CaptureStatus, RecorderStatus, STATUS_FILE, SpoolStatus, WireStatus,
 };
 
-const EVERY: Duration = Duration::from_secs(1);
 /// Lines of ffmpeg's error output that are shown.
 const TAIL_LINES: usize = 8;
 
-/// Takes snapshots for ever.
-pub(crate) async fn run(
-    shared: Arc<Shared>,
-    cameras: Arc<Vec<Camera>>,
-    began: Instant,
-    out: watch::Sender<RecorderStatus>,
-) {
-    loop {
-        let snapshot = take(&shared, &cameras, began, Phase::Recording);
-        publish(&shared, snapshot, &out).await;
-        tokio::time::sleep(EVERY).await;
-    }
-}
-
-/// Shows a snapshot to those who watch, and writes it to the spool.
-pub(crate) async fn publish(
-    shared: &Arc<Shared>,
-    snapshot: RecorderStatus,
-    out: &watch::Sender<RecorderStatus>,
-) {
-    out.send_replace(snapshot.clone());
-    let root = shared.config.spool.clone();
-    let written = tokio::task::spawn_blocking(move || write(&root, &snapshot)).await;
-    if let Ok(Err(error)) = written {
+/// Shows a snapshot to those who watch, and writes it to the spool. Blocks.
+pub(crate) fn show(shared: &Shared, snapshot: RecorderStatus, out: &watch::Sender<RecorderStatus>) {
+    if let Err(error) = write(&shared.config.spool, &snapshot) {
         // The disk may be full; the next one may fit.
         tracing::debug!(%error, "snapshot was not written");
     }
+    out.send_replace(snapshot);
 }
 
 /// Takes one.
-pub(crate) fn take(shared: &Shared, cameras: &[Camera], began: Instant, phase: Phase) -> RecorderStatus {
+pub(crate) fn take(shared: &Shared, cameras: &[Camera], began: Instant) -> RecorderStatus {
     let now = Instant::now();
     let of_camera = |index: usize| camera(shared, cameras.get(index), index);
     let (allowed, rate) = {
@@ -81,7 +59,7 @@ pub(crate) fn take(shared: &Shared, cameras: &[Camera], began: Instant, phase: P
         pid: std::process::id(),
         device: Some(shared.device().clone()),
         uptime_ms: u64::try_from(now.saturating_duration_since(began).as_millis()).unwrap_or(u64::MAX),
-        phase,
+        phase: *lock(&shared.phase),
         cameras: (0..shared.cameras.len()).map(of_camera).collect(),
         vault,
         backfill: BackfillStatus {

@@ -111,6 +111,18 @@ impl SpoolLayout {
         self.losses(camera).join(format!("{id}{LOSS}"))
     }
 
+    /// The folder of events that the vault has not acknowledged.
+    #[must_use]
+    pub fn events(&self, camera: &CameraName) -> PathBuf {
+        self.camera(camera).join("events")
+    }
+
+    /// One event.
+    #[must_use]
+    pub fn event(&self, camera: &CameraName, id: &str) -> PathBuf {
+        self.events(camera).join(format!("{id}{LOSS}"))
+    }
+
     /// Room for one loss, taken in advance for when the disk is full.
     #[must_use]
     pub fn loss_reserve(&self, camera: &CameraName) -> PathBuf {
@@ -145,6 +157,7 @@ impl SpoolLayout {
 const PACK: &str = ".ts";
 const JOURNAL: &str = ".journal";
 const RECEIPT: &str = ".receipt";
+/// Losses and events.
 const LOSS: &str = ".json";
 pub(crate) const LOSS_RESERVE: &str = ".reserve";
 

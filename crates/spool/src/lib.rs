@@ -22,6 +22,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
+mod event;
 mod journal;
 mod layout;
 mod loss;
@@ -34,6 +35,7 @@ mod status;
 mod writer;
 
 pub use error::{SpoolError, SpoolErrorKind};
+pub use event::{leave_event, marker_text, names_its_event};
 pub use layout::{Folder, SpoolLayout};
 pub use loss::{Loss, LossReport};
 pub use quota::{Evicted, OnFull, QuotaReport, SpoolConfig};

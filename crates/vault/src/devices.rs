@@ -8,7 +8,7 @@ use std::path::Path;
 use dashvault_base::{Clock, DeviceId, IdError, SystemClock, WallMs};
 use dashvault_disk::{Disk, OsDisk};
 use dashvault_media::SigningKey;
-use dashvault_wire::DeviceToken;
+use dashvault_wire::{DeviceStatus, DeviceToken};
 
 use crate::{
     archive::index::{DeviceRow, Index, IndexError},
@@ -39,6 +39,8 @@ pub struct DeviceInfo {
     pub revoked: Option<WallMs>,
     /// When it last announced or connected, to about 10 s.
     pub last_seen: Option<WallMs>,
+    /// What its recorder said last of itself, and when.
+    pub status: Option<(WallMs, DeviceStatus)>,
 }
 
 /// Why a device cannot be added, listed or revoked.
@@ -133,15 +135,22 @@ pub async fn list_devices(data: &Path) -> Result<Vec<DeviceInfo>, DeviceError> {
     if !OsDisk.exists(&Layout::new(data).index())? {
         return Ok(Vec::new());
     }
-    let rows = with_index(data, async |index| Ok(index.devices().await?)).await?;
-    let info = |row: DeviceRow| DeviceInfo {
-        id: row.id,
-        fingerprint: row.public_key.map(|key| key.fingerprint()),
-        created: row.created,
-        revoked: row.revoked,
-        last_seen: row.last_seen,
+    let list = async |index: &Index| {
+        let mut devices = Vec::new();
+        for row in index.devices().await? {
+            let status = index.device_status(&row.id).await?;
+            devices.push(DeviceInfo {
+                id: row.id,
+                fingerprint: row.public_key.map(|key| key.fingerprint()),
+                created: row.created,
+                revoked: row.revoked,
+                last_seen: row.last_seen,
+                status,
+            });
+        }
+        Ok(devices)
     };
-    Ok(rows.into_iter().map(info).collect())
+    with_index(data, list).await
 }
 
 /// Revokes a device for good: its packs stay, but nothing more is taken from it. Durable on return.

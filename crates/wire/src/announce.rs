@@ -4,10 +4,12 @@
 //! says all it lacks of the packs named, so neither side needs to remember the other.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use dashvault_base::{CameraName, ContentHash, LossCause, PackId, Pts, RecordingId, Ticks90k, WallMs};
+use dashvault_base::{
+    CameraName, ContentHash, DeviceId, LossCause, PackId, Pts, RecordingId, Ticks90k, WallMs,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteRange, Receipt};
+use crate::{ByteRange, DeviceStatus, EventNotice, Receipt, event};
 
 /// The most packs in one announcement.
 pub const MAX_PACKS: usize = 64;
@@ -33,6 +35,12 @@ pub struct AnnounceRequest {
     /// Footage that will never come, with its causes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<LossNotice>,
+    /// What happened in the vehicle, not yet acknowledged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventNotice>,
+    /// How the recorder is; told now and then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<DeviceStatus>,
 }
 
 /// News of one pack.
@@ -110,6 +118,12 @@ pub struct AnnounceReply {
     /// Told now and then, some at a time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<MissingPack>,
+    /// The device that the vault takes the recorder for, by its bearer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
+    /// The events that are now durable in the index, by id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<String>,
     /// Packs that somebody waits for: they are sent before others. Told now and then while they are not here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requested: Vec<RequestedPack>,
@@ -183,7 +197,7 @@ pub enum AnnounceError {
     /// A list is longer than allowed.
     #[error("announcement lists {count} {what}, at most {max} are allowed")]
     TooMany {
-        /// Packs, segments or losses.
+        /// Packs, segments, losses, events or cameras.
         what: &'static str,
         /// How many it lists.
         count: usize,
@@ -205,6 +219,12 @@ pub enum AnnounceError {
     /// A loss's id is not a valid name, or it ends before it begins.
     #[error("loss notice {0:?} is not valid")]
     Loss(String),
+    /// An event's id or kind is not a valid name, its note is too long, or it ends before it begins.
+    #[error("event notice {0:?} is not valid")]
+    Event(String),
+    /// A text in the status is too long.
+    #[error("a text in the status is longer than {max} bytes", max = crate::status::MAX_TEXT_BYTES)]
+    Status,
 }
 
 impl AnnounceRequest {
@@ -218,11 +238,11 @@ impl AnnounceRequest {
         }
         within("packs", self.packs.len(), MAX_PACKS)?;
         within("losses", self.losses.len(), MAX_LOSSES)?;
+        event::validate(&self.events)?;
+        self.status.as_ref().map_or(Ok(()), DeviceStatus::validate)?;
         self.packs.iter().try_for_each(PackAnnounce::validate)?;
-        let bad_loss = self
-            .losses
-            .iter()
-            .find(|loss| loss.to < loss.from || loss.id.parse::<dashvault_base::DeviceId>().is_err());
+        let bad_loss =
+            self.losses.iter().find(|loss| loss.to < loss.from || loss.id.parse::<DeviceId>().is_err());
         bad_loss.map_or(Ok(()), |loss| Err(AnnounceError::Loss(loss.id.chars().take(80).collect())))
     }
 }

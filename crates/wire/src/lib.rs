@@ -9,11 +9,13 @@
 
 pub mod announce;
 pub mod credentials;
+pub mod event;
 pub mod evidence;
 pub mod paths;
 pub mod problem;
 mod ranges;
 mod receipt;
+pub mod status;
 mod stream_id;
 pub mod upload;
 
@@ -22,7 +24,9 @@ pub use announce::{
     RequestedPack, SegmentNotice,
 };
 pub use credentials::{DeviceToken, LiveKey};
+pub use event::EventNotice;
 pub use problem::Problem;
 pub use ranges::{ByteRange, RangeSet};
 pub use receipt::{Receipt, ReceiptError};
+pub use status::{CameraState, DeviceStatus, LinkStatus};
 pub use stream_id::{Credential, StreamId, StreamIdError};

@@ -8,10 +8,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dashvault_base::{Clock, SystemClock};
+use dashvault_base::{Clock, DeviceId, SystemClock};
 use dashvault_spool::{Loss, SpoolError};
+use dashvault_wire::event::MAX_EVENTS;
 use dashvault_wire::{
-    AnnounceReply, AnnounceRequest, PackAnnounce, PackReply, PackStatus, Problem, announce, paths,
+    AnnounceReply, AnnounceRequest, DeviceStatus, EventNotice, PackAnnounce, PackReply, PackStatus, Problem,
+    RequestedPack, announce, paths,
 };
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, StatusCode};
@@ -24,6 +26,8 @@ use super::rounds::{Believer, Consequence, Round};
 use crate::camera::with_sources;
 use crate::reach::{Side, jittered};
 use crate::shared::{Shared, lock};
+use crate::telling::Told;
+use crate::{confirm, events};
 
 /// A round without progress for this long has failed.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -33,8 +37,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 const REFUSED_PAUSE: Duration = Duration::from_secs(10);
 /// The least and the most a round may take, in bytes: less where connections die young.
 const BUDGET: std::ops::RangeInclusive<usize> = 2 << 10..=256 << 10;
-/// How often a loss is told that the vault does not acknowledge.
-const LOSS_REPEAT: Duration = Duration::from_secs(10);
+/// How often a loss or an event is told that the vault does not acknowledge.
+const REPEAT: Duration = Duration::from_secs(10);
 /// Packs of earlier runs whose manifests are read at a time.
 const MANIFESTS_AT_ONCE: usize = 8;
 
@@ -47,7 +51,7 @@ pub(crate) async fn run(mut announcer: Announcer) {
             announcer.failed(&failure);
             let pause = match failure {
                 Failure::Http(_) => MAX_PAUSE.min(Duration::from_millis(200) * announcer.failures),
-                Failure::Status { .. } | Failure::Reply(_) => REFUSED_PAUSE,
+                Failure::Status { .. } | Failure::Reply(_) | Failure::OtherDevice(_) => REFUSED_PAUSE,
                 Failure::Busy { after, .. } => after,
             };
             shared.reach.pause(jittered(pause)).await;
@@ -63,6 +67,18 @@ pub(crate) struct Announcer {
     budget: usize,
     failures: u32,
     losses_told: Option<Instant>,
+    events_told: Option<Instant>,
+    status_told: Told,
+    /// The vault has said in this run that it takes the recorder for its device.
+    confirmed: bool,
+}
+
+/// What an announcement says beside packs.
+#[derive(Debug, Default)]
+struct Aside {
+    losses: Vec<Loss>,
+    events: Vec<EventNotice>,
+    status: Option<DeviceStatus>,
 }
 
 /// Why a round came to nothing.
@@ -76,12 +92,23 @@ enum Failure {
     Busy { after: Duration, detail: String },
     #[error("vault's reply is not understood: {0}")]
     Reply(String),
+    #[error("the token is that of device {0}")]
+    OtherDevice(DeviceId),
 }
 
 impl Announcer {
     pub(crate) fn new(shared: &Arc<Shared>, believer: Believer, client: Client) -> Self {
-        let shared = Arc::clone(shared);
-        Self { shared, believer, client, budget: 32 << 10, failures: 0, losses_told: None }
+        Self {
+            shared: Arc::clone(shared),
+            believer,
+            client,
+            budget: 32 << 10,
+            failures: 0,
+            losses_told: None,
+            events_told: None,
+            status_told: Told::default(),
+            confirmed: false,
+        }
     }
 
     /// Waits until something is to be said.
@@ -93,50 +120,80 @@ impl Announcer {
                 let book = self.shared.book();
                 (book.next_due(now), !book.unread(1).is_empty())
             };
-            let losses = self.losses_due(now);
-            if !self.shared.reach.http_up()
-                || unread
-                || losses.is_some_and(|at| at <= now)
-                || due.is_some_and(|at| at <= now)
-            {
+            let until = [due, self.losses_due(now), self.events_due(now)].into_iter().flatten();
+            let until = until.fold(self.status_told.due(now, &self.shared.device_status()), Instant::min);
+            if !self.shared.reach.http_up() || unread || until <= now {
                 return;
             }
-            let until = [due, losses].into_iter().flatten().min();
             tokio::select! {
                 () = news => {}
-                () = sleep_until(until) => {}
+                () = tokio::time::sleep_until(until.into()) => {}
             }
         }
     }
 
     fn losses_due(&self, now: Instant) -> Option<Instant> {
         let any = !self.shared.losses().is_empty();
-        any.then(|| self.losses_told.map_or(now, |told| told + LOSS_REPEAT))
+        any.then(|| self.losses_told.map_or(now, |told| told + REPEAT))
+    }
+
+    fn events_due(&self, now: Instant) -> Option<Instant> {
+        let any = !lock(&self.shared.events).is_empty();
+        any.then(|| self.events_told.map_or(now, |told| told + REPEAT))
+    }
+
+    /// What is to be said now beside packs; `alone`: nothing else is to be said.
+    fn aside(&self, now: Instant, alone: bool) -> Aside {
+        let mut aside = Aside::default();
+        if self.losses_due(now).is_some_and(|at| at <= now) {
+            aside.losses = self.shared.losses();
+            aside.losses.truncate(announce::MAX_LOSSES);
+        }
+        if self.events_due(now).is_some_and(|at| at <= now) {
+            aside.events = lock(&self.shared.events).iter().take(MAX_EVENTS).cloned().collect();
+        }
+        let status = self.shared.device_status();
+        let alone = alone && aside.losses.is_empty() && aside.events.is_empty();
+        let told = &self.status_told;
+        if if alone { told.due(now, &status) <= now } else { told.may_ride(now) } {
+            aside.status = Some(status);
+        }
+        aside
     }
 
     async fn round(&mut self) -> Result<(), Failure> {
         self.read_manifests().await;
         let now = Instant::now();
         let round = self.shared.book().compose(now, self.budget);
-        let losses =
-            if self.losses_due(now).is_some_and(|at| at <= now) { self.shared.losses() } else { Vec::new() };
+        let aside = self.aside(now, round.is_none());
         // While the vault does not answer, an empty announcement finds out when it does.
-        if round.is_none() && losses.is_empty() && self.shared.reach.http_up() {
+        if round.is_none() && aside.is_empty() && self.shared.reach.http_up() {
             return Ok(());
         }
         let round = round.unwrap_or(Round { asked: now, packs: Vec::new() });
-        let result = self.exchange(&round, &losses).await;
-        match result {
+        match self.exchange(&round, &aside).await {
             Ok(reply) => {
                 self.succeeded();
-                self.losses_told = (!losses.is_empty()).then_some(now).or(self.losses_told);
-                self.act(&round, reply, losses).await;
+                self.told(now, &aside);
+                self.act(&round, reply, aside).await;
                 Ok(())
             }
             Err(failure) => {
                 self.shared.book().round_failed(Instant::now(), &round);
                 Err(failure)
             }
+        }
+    }
+
+    fn told(&mut self, now: Instant, aside: &Aside) {
+        if !aside.losses.is_empty() {
+            self.losses_told = Some(now);
+        }
+        if !aside.events.is_empty() {
+            self.events_told = Some(now);
+        }
+        if let Some(status) = &aside.status {
+            self.status_told.was_told(now, status.clone());
         }
     }
 
@@ -164,8 +221,8 @@ impl Announcer {
         .await;
     }
 
-    async fn exchange(&mut self, round: &Round, losses: &[Loss]) -> Result<AnnounceReply, Failure> {
-        let request = self.request(round, losses).await;
+    async fn exchange(&mut self, round: &Round, aside: &Aside) -> Result<AnnounceReply, Failure> {
+        let request = self.request(round, aside).await;
         let body =
             serde_json::to_vec(&request).expect("an announcement has no map with keys that are no strings");
         let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
@@ -178,14 +235,19 @@ impl Announcer {
         }
         let reply: AnnounceReply =
             serde_json::from_slice(&answer.body).map_err(|error| Failure::Reply(error.to_string()))?;
-        if reply.protocol == paths::PROTOCOL {
-            Ok(reply)
-        } else {
-            Err(Failure::Reply(format!("it speaks protocol {}; update this recorder", reply.protocol)))
+        if reply.protocol != paths::PROTOCOL {
+            return Err(Failure::Reply(format!(
+                "it speaks protocol {}; update this recorder",
+                reply.protocol
+            )));
+        }
+        match reply.device {
+            Some(device) if device != *self.shared.device() => Err(Failure::OtherDevice(device)),
+            _ => Ok(reply),
         }
     }
 
-    async fn request(&self, round: &Round, losses: &[Loss]) -> AnnounceRequest {
+    async fn request(&self, round: &Round, aside: &Aside) -> AnnounceRequest {
         let with_trailer = round.packs.iter().filter(|news| news.trailer).map(|news| news.key).collect();
         let mut trailers = self.read_trailers(with_trailer).await;
         let mut packs = Vec::with_capacity(round.packs.len());
@@ -204,8 +266,9 @@ impl Announcer {
                 trailer,
             });
         }
-        let losses = losses.iter().take(announce::MAX_LOSSES).map(loss_notice).collect();
-        AnnounceRequest { protocol: paths::PROTOCOL, packs, losses }
+        let losses = aside.losses.iter().map(loss_notice).collect();
+        let (events, status) = (aside.events.clone(), aside.status.clone());
+        AnnounceRequest { protocol: paths::PROTOCOL, packs, losses, events, status }
     }
 
     /// The trailers of sealed packs as they stand in their files; a pack that is gone has none.
@@ -239,9 +302,12 @@ impl Announcer {
         blocking(read).await.unwrap_or_default()
     }
 
-    async fn act(&self, round: &Round, reply: AnnounceReply, losses: Vec<Loss>) {
-        let (told, missing) = (reply.losses.clone(), reply.missing.clone());
+    async fn act(&mut self, round: &Round, mut reply: AnnounceReply, aside: Aside) {
+        let (told, known) = (std::mem::take(&mut reply.losses), std::mem::take(&mut reply.events));
+        let missing = std::mem::take(&mut reply.missing);
+        let confirmed = reply.device.is_some();
         reply.packs.iter().for_each(log_wants);
+        self.note_requested(&reply.requested);
         let consequences = self.shared.book().take_reply(Instant::now(), round, reply, &self.believer);
         self.shared.jobs.notify_waiters();
         let mut receipts = Vec::new();
@@ -256,19 +322,40 @@ impl Announcer {
                 }
             }
         }
-        let acknowledged: Vec<Loss> = losses.into_iter().filter(|loss| told.contains(&loss.id)).collect();
-        if receipts.is_empty() && acknowledged.is_empty() && missing.is_empty() {
+        let acknowledged: Vec<Loss> =
+            aside.losses.into_iter().filter(|loss| told.contains(&loss.id)).collect();
+        let known: Vec<String> =
+            aside.events.into_iter().map(|event| event.id).filter(|id| known.contains(id)).collect();
+        let confirms = confirmed && !std::mem::replace(&mut self.confirmed, confirmed);
+        if receipts.is_empty()
+            && acknowledged.is_empty()
+            && known.is_empty()
+            && missing.is_empty()
+            && !confirms
+        {
             return;
         }
         let shared = Arc::clone(&self.shared);
         blocking(move || {
             receipts.into_iter().for_each(|(key, receipt)| keep(&shared, key, &receipt));
             acknowledged.iter().for_each(|loss| forget_loss(&shared, loss));
+            known.iter().for_each(|id| events::forget_event(&shared, id));
             missing.iter().for_each(|lost| take_back(&shared, lost));
+            if confirms {
+                confirm::note(&shared.config);
+            }
         })
         .await;
         // Who waits for the backlog's end looks again.
         self.shared.jobs.notify_waiters();
+    }
+
+    fn note_requested(&self, requested: &[RequestedPack]) {
+        let now = Instant::now();
+        for wanted in requested.iter().take(announce::MAX_REQUESTED) {
+            let Some(camera) = self.shared.camera_index(&wanted.camera) else { continue };
+            self.shared.book().requested(now, PackKey { camera, pack: wanted.pack });
+        }
     }
 
     fn succeeded(&mut self) {
@@ -296,13 +383,26 @@ impl Announcer {
         vault.reachable = false;
         vault.denied = failure.is_denial().then(|| with_sources(failure));
         vault.last_error = Some(said);
+        drop(vault);
+        // Who waits for the backlog's end looks whether there is any hope.
+        self.shared.jobs.notify_waiters();
+    }
+}
+
+impl Aside {
+    fn is_empty(&self) -> bool {
+        self.losses.is_empty() && self.events.is_empty() && self.status.is_none()
     }
 }
 
 impl Failure {
     /// The vault does not take this device at all: waiting changes nothing.
     fn is_denial(&self) -> bool {
-        matches!(self, Self::Status { status, .. } if matches!(status.as_u16(), 401 | 403))
+        match self {
+            Self::Status { status, .. } => matches!(status.as_u16(), 401 | 403),
+            Self::OtherDevice(_) => true,
+            Self::Http(_) | Self::Busy { .. } | Self::Reply(_) => false,
+        }
     }
 
     fn advice(&self) -> &'static str {
@@ -311,6 +411,7 @@ impl Failure {
                 "check that the vault runs and that the network reaches it"
             }
             Self::Http(_) => "it is tried again",
+            Self::OtherDevice(_) => "check --device and --token: `dashvault device add` prints both",
             Self::Status { .. } if self.is_denial() => {
                 "check the device and its token with `dashvault device list`"
             }
@@ -366,12 +467,5 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
             tracing::error!(%error, "disk work failed");
             None
         }
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }

@@ -19,6 +19,8 @@ use crate::live::LiveLedger;
 
 /// How long a pack rests whose file could not be read.
 const UNREADABLE_REST: Duration = Duration::from_secs(60);
+/// How long a request holds: the vault repeats it each 10 s.
+const REQUEST_LIFE: Duration = Duration::from_secs(45);
 
 /// All packs without a receipt.
 #[derive(Debug)]
@@ -113,6 +115,14 @@ impl Book {
         }
     }
 
+    /// Nobody waits any more for what the vault has not asked for again.
+    fn forget_requests(&mut self, now: Instant) {
+        let is_old = |entry: &&mut Entry| entry.requested_at.is_some_and(|at| at + REQUEST_LIFE <= now);
+        for entry in self.packs.values_mut().filter(is_old) {
+            (entry.requested, entry.requested_at) = (false, None);
+        }
+    }
+
     /// Packs that could not be read a while ago are tried again.
     fn retry_unreadable(&mut self, now: Instant) {
         let rested = |entry: &&mut Entry| entry.unreadable_until.is_some_and(|until| until <= now);
@@ -145,6 +155,7 @@ impl Book {
     pub(crate) fn tidy(&mut self, now: Instant) {
         const SETTLED: Duration = Duration::from_secs(30);
         self.retry_unreadable(now);
+        self.forget_requests(now);
         let keys: Vec<PackKey> =
             self.packs.iter().filter(|(_, e)| e.has_old_segments()).map(|(key, _)| *key).collect();
         for key in keys {
@@ -165,6 +176,13 @@ impl Book {
     pub(crate) fn set_locked(&mut self, key: PackKey, locked: bool) {
         if let Some(entry) = self.packs.get_mut(&key) {
             entry.locked = locked;
+        }
+    }
+
+    /// The vault says that somebody waits for a pack.
+    pub(crate) fn requested(&mut self, now: Instant, key: PackKey) {
+        if let Some(entry) = self.packs.get_mut(&key) {
+            (entry.requested, entry.requested_at) = (true, Some(now));
         }
     }
 

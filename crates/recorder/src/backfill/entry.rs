@@ -74,6 +74,8 @@ pub(super) struct Entry {
     pub(super) ended: Option<Instant>,
     pub(super) locked: bool,
     pub(super) requested: bool,
+    /// When the vault said last that somebody waits for it.
+    pub(super) requested_at: Option<Instant>,
     /// How many segments the vault knows of, by its last reply.
     pub(super) known: u32,
     /// The vault has answered to the trailer.
@@ -115,6 +117,7 @@ impl Entry {
             ended: None,
             locked: false,
             requested: false,
+            requested_at: None,
             known: 0,
             trailer_told: false,
             ask_at: None,

@@ -19,8 +19,9 @@ use super::book::Book;
 use super::entry::{Entry, PackKey};
 use crate::live::Carried;
 
-/// The least time between rounds that only tell of new segments.
-const ROUND_SPACING: Duration = Duration::from_secs(1);
+/// The least time between rounds that only tell of new segments: somewhat less than a segment is long, so that the news
+/// of one does not wait for a timer of its own.
+const ROUND_SPACING: Duration = Duration::from_millis(700);
 /// The least time between any two rounds.
 const LEAST_SPACING: Duration = Duration::from_millis(10);
 /// How long after its acknowledgement a segment may take to be known in the vault, beyond four round trips.
@@ -206,7 +207,7 @@ impl Book {
         }
         let Some(mut entry) = self.packs.remove(&key) else { return };
         entry.refused = None;
-        entry.requested = requested;
+        entry.requested = requested || entry.requested_at.is_some();
         entry.known = known.min(entry.segment_count());
         entry.trailer_told = if news.trailer {
             true

@@ -11,9 +11,10 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dashvault_base::{RecordingId, WallMs};
+use dashvault_base::{Clock, RecordingId, SystemClock, WallMs};
 use dashvault_media::Segment;
-use dashvault_spool::LossReport;
+
+use super::downtime::Ended;
 
 /// What the writer is told, in order.
 #[derive(Debug)]
@@ -35,17 +36,24 @@ pub(super) enum Item {
     },
     /// The recording is over.
     End,
-    /// Footage that was never there.
-    Loss(LossReport),
+    /// A loss is counted and grows no more: its file is to be written.
+    Lost(Ended),
 }
 
 /// A moment, by both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Began {
+pub(crate) struct Began {
     /// Wall time.
-    pub(super) wall: WallMs,
+    pub(crate) wall: WallMs,
     /// Monotonic time.
-    pub(super) at: Instant,
+    pub(crate) at: Instant,
+}
+
+impl Began {
+    /// This moment.
+    pub(crate) fn now() -> Self {
+        Self { wall: SystemClock.wall(), at: Instant::now() }
+    }
 }
 
 /// The queue.

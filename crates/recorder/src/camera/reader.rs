@@ -8,24 +8,23 @@
 use std::io::Read;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use dashvault_base::{CameraName, Clock, LossCause, RecordingId, SystemClock};
+use dashvault_base::RecordingId;
 use dashvault_media::{Segment, SegmentSink, Segmenter, SegmenterConfig};
 use dashvault_process::Started;
-use dashvault_spool::LossReport;
 
+use super::downtime::{Since, Then};
 use super::queue::{Began, Item, Queue};
 use super::writer::with_sources;
 use crate::shared::{CameraShared, Shared, lock};
 
-const READ_BYTES: usize = 64 * 1024;
+/// What a camera of 5 Mbit/s gives in one [`GATHER`].
+const READ_BYTES: usize = 128 * 1024;
 /// After a read the reader lets the pipe fill for so long, unless it left something there: a few frames at a time cost a
 /// fraction of one by one.
-const GATHER: Duration = Duration::from_millis(150);
-/// How long a camera and its encoder may take to start before the time counts as lost.
-const START_TIME: Duration = Duration::from_secs(10);
+const GATHER: Duration = Duration::from_millis(200);
 /// How long the reader waits for a slow disk before it gives a segment up. The pipe holds a megabyte meanwhile.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -35,28 +34,19 @@ pub(super) struct Reader {
     index: usize,
     queue: Arc<Queue>,
     buffer: Box<[u8]>,
-    /// When the last byte of the last recording came.
-    last_byte: Option<Began>,
-    /// When the camera was first asked for footage, until it gave some.
-    since: Option<Began>,
 }
 
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>, index: usize, queue: Arc<Queue>) -> Self {
-        Self {
-            shared,
-            index,
-            queue,
-            buffer: vec![0; READ_BYTES].into(),
-            last_byte: None,
-            since: Some(Began { wall: SystemClock.wall(), at: Instant::now() }),
-        }
+        lock(&shared.cameras[index].downtime).begin(Began::now(), Since::Start);
+        Self { shared, index, queue, buffer: vec![0; READ_BYTES].into() }
     }
 
     /// Records one run of ffmpeg, to its end.
     pub(super) fn record(&mut self, started: Started) {
         let Some(mut stdout) = started.stdout else { return };
         let mut cut: Option<Cut> = None;
+        let mut last_byte = None;
         let mut gather = false;
         loop {
             if gather {
@@ -73,11 +63,10 @@ impl Reader {
             };
             started.heartbeat.beat(read);
             gather = read < READ_BYTES;
-            let (wall, at) = (SystemClock.wall(), Instant::now());
+            let now = Began::now();
             let block = Bytes::copy_from_slice(&self.buffer[..read]);
-            let now = Began { wall, at };
             let cut = cut.get_or_insert_with(|| self.begin(now));
-            self.last_byte = Some(now);
+            last_byte = Some(now);
             if let Err(error) = cut.push(&block, now, &self.queue, &self.shared.cameras[self.index]) {
                 tracing::error!(camera = %self.camera().name, %error, "ffmpeg writes no transport stream");
                 lock(&self.camera().capture).trouble = Some(error.to_string());
@@ -89,21 +78,23 @@ impl Reader {
         if let Some(cut) = cut {
             cut.end(&self.queue, self.camera());
         }
+        if let Some(from) = last_byte {
+            lock(&self.camera().downtime).begin(from, Since::Recording);
+        }
         lock(&self.camera().capture).recording = None;
     }
 
     /// The camera is stopped; if it gave nothing at the end, that is counted.
-    pub(super) fn over(&mut self) {
-        let now = Began { wall: SystemClock.wall(), at: Instant::now() };
-        self.count_downtime(now, Duration::from_secs(1));
+    pub(super) fn over(&self) {
+        self.downtime_over(Began::now(), Then::Stop);
     }
 
     fn camera(&self) -> &CameraShared {
         &self.shared.cameras[self.index]
     }
 
-    fn begin(&mut self, now: Began) -> Cut {
-        self.count_downtime(now, Duration::ZERO);
+    fn begin(&self, now: Began) -> Cut {
+        self.downtime_over(now, Then::Footage);
         let wall = now.wall;
         let recording =
             self.shared.spool.next_recording_id(&self.camera().name, wall).unwrap_or_else(|error| {
@@ -117,32 +108,13 @@ impl Reader {
         Cut::new(recording)
     }
 
-    /// From the last byte of one recording to the first of the next there is no footage.
-    fn count_downtime(&mut self, until: Began, tolerated: Duration) {
-        let (from, tolerated) = match (self.last_byte.take(), self.since.take()) {
-            (Some(from), _) => (from, tolerated),
-            // A camera and its encoder take their time to start.
-            (None, Some(from)) => (from, START_TIME),
-            (None, None) => return,
-        };
-        let report = downtime(from, until, tolerated, &self.camera().name);
-        report.into_iter().for_each(|report| self.queue.push(Item::Loss(report)));
+    fn downtime_over(&self, now: Began, then: Then) {
+        let camera = self.camera();
+        let ended = lock(&camera.downtime).end(&self.shared.spool, &camera.name, now, then);
+        if let Some(ended) = ended {
+            self.queue.push(Item::Lost(ended));
+        }
     }
-}
-
-/// What is lost between two moments. The monotonic clock says how long: the wall clock may be set meanwhile.
-fn downtime(from: Began, until: Began, tolerated: Duration, camera: &CameraName) -> Option<LossReport> {
-    let lost = until.at.saturating_duration_since(from.at);
-    let lost_ms = u64::try_from(lost.as_millis()).unwrap_or(u64::MAX);
-    (lost_ms > 0 && lost > tolerated).then(|| LossReport {
-        camera: camera.clone(),
-        recording: None,
-        from: from.wall,
-        to: from.wall.plus_ms(i64::try_from(lost_ms).unwrap_or(i64::MAX)),
-        lost_ms,
-        bytes: 0,
-        cause: LossCause::Camera,
-    })
 }
 
 /// One recording's cut.
@@ -179,7 +151,7 @@ impl Cut {
     }
 
     fn end(mut self, queue: &Queue, camera: &CameraShared) {
-        let now = Began { wall: SystemClock.wall(), at: Instant::now() };
+        let now = Began::now();
         let block = Bytes::new();
         self.segmenter.finish(&mut Sink { block: &block, now, queue, camera, open: &mut self.open });
         camera.ring().end();
@@ -228,24 +200,5 @@ fn shared_run(block: &Bytes, run: &[u8]) -> Bytes {
         block.slice_ref(run)
     } else {
         Bytes::copy_from_slice(run)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use dashvault_base::WallMs;
-
-    use super::*;
-
-    #[test]
-    fn downtime_is_as_long_as_it_was_though_the_wall_clock_was_set() {
-        let (at, camera) = (Instant::now(), "main".parse().unwrap());
-        let from = Began { wall: WallMs(1_000_000), at };
-        for wall in [WallMs(5), WallMs(1_003_000), WallMs(9_000_000_000)] {
-            let until = Began { wall, at: at + Duration::from_secs(3) };
-            let report = downtime(from, until, Duration::ZERO, &camera).unwrap();
-            assert_eq!((report.from, report.to, report.lost_ms), (from.wall, WallMs(1_003_000), 3000));
-        }
-        assert_eq!(downtime(from, from, Duration::ZERO, &camera), None);
     }
 }

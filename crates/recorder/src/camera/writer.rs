@@ -14,13 +14,11 @@ use dashvault_media::{PackCutter, PackLimits, Segment, SegmentEntry};
 use dashvault_spool::{CameraSpool, LossReport, PackStart, SealedPack, SegmentOutcome, SpoolError};
 use dashvault_wire::SegmentNotice;
 
+use super::downtime::{Ended, MAX_GROWING_LOSS_MS};
 use super::queue::{Began, Item, Queue};
 use crate::backfill::{PackKey, SealedFact, SegmentFact};
 use crate::boot::Boot;
 use crate::shared::Shared;
-
-/// A growing loss is closed, and so announced, when it is this long.
-const MAX_GROWING_LOSS_MS: u64 = 60_000;
 
 /// Writes one camera.
 pub(super) struct Writer {
@@ -30,14 +28,7 @@ pub(super) struct Writer {
     spool: Option<CameraSpool>,
     limits: PackLimits,
     recording: Option<Recording>,
-    growing: Option<Growing>,
-}
-
-/// A loss that may go on: its id in the spool, and how long it is.
-struct Growing {
-    id: String,
-    lost_ms: u64,
-    cause: LossCause,
+    growing: Option<Ended>,
 }
 
 struct Recording {
@@ -99,7 +90,7 @@ impl Writer {
             Item::Bytes(bytes) => self.append(&bytes),
             Item::Close { segment, number, whole } => self.close(&segment, number, whole),
             Item::End => self.end(),
-            Item::Loss(report) => self.record_loss(report),
+            Item::Lost(ended) => self.lost(&ended),
         }
     }
 
@@ -228,21 +219,22 @@ impl Writer {
             }
             None => {
                 let id = self.shared.spool.begin_loss(report);
-                self.growing = Some(Growing { id, lost_ms: ms, cause });
+                self.growing = Some(Ended { id, lost_ms: ms, cause });
             }
         }
     }
 
     fn close_loss(&mut self) {
-        let Some(Growing { id, lost_ms, cause }) = self.growing.take() else { return };
-        let camera = &self.shared.cameras[self.index].name;
-        tracing::warn!(%camera, %cause, lost_ms, "footage lost");
-        self.loss_kept(self.shared.spool.end_loss(camera, &id));
+        if let Some(growing) = self.growing.take() {
+            self.lost(&growing);
+        }
     }
 
-    fn record_loss(&self, report: LossReport) {
-        tracing::warn!(camera = %report.camera, cause = %report.cause, lost_ms = report.lost_ms, "footage lost");
-        self.loss_kept(self.shared.spool.record_loss(report).map(drop));
+    /// What was counted as a loss is complete.
+    fn lost(&self, Ended { id, lost_ms, cause }: &Ended) {
+        let camera = &self.shared.cameras[self.index].name;
+        tracing::warn!(%camera, %cause, lost_ms, "footage lost");
+        self.loss_kept(self.shared.spool.end_loss(camera, id));
     }
 
     fn loss_kept(&self, kept: Result<(), SpoolError>) {

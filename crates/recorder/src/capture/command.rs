@@ -89,7 +89,7 @@ pub struct CaptureCommand {
 pub fn capture_command(spec: &CameraSpec, facts: &Facts) -> CaptureCommand {
     let encoder = encoder_for(spec, facts);
     let mut args = Args::default();
-    args.words("-hide_banner -loglevel warning -nostats -stats_period 1 -progress pipe:2");
+    args.words("-hide_banner -loglevel warning -nostats -stats_period 2 -progress pipe:2");
     let inputs = match &spec.source {
         Source::Test => test_input(&mut args, &spec.encode, facts.draws_text),
         Source::File(path) => {

@@ -12,8 +12,8 @@ use dashvault_base::{CameraName, ContentHash, DeviceId, PackId, WallMs};
 use dashvault_media::parse_trailer;
 use dashvault_wire::upload::PackTarget;
 use dashvault_wire::{
-    AnnounceReply, AnnounceRequest, ByteRange, LiveKey, LossNotice, PackReply, PackStatus, RangeSet, Receipt,
-    SegmentNotice, paths,
+    AnnounceReply, AnnounceRequest, ByteRange, DeviceStatus, EventNotice, LiveKey, LossNotice, PackReply,
+    PackStatus, RangeSet, Receipt, RequestedPack, SegmentNotice, paths,
 };
 
 type Name = (CameraName, PackId);
@@ -40,6 +40,9 @@ struct State {
     objects: HashMap<Name, Vec<u8>>,
     uploads: HashMap<u64, Upload>,
     losses: Vec<LossNotice>,
+    events: Vec<EventNotice>,
+    statuses: Vec<DeviceStatus>,
+    requested: Vec<RequestedPack>,
     order: Vec<PackId>,
     /// Whole segments that came over live.
     live: HashMap<ContentHash, Vec<u8>>,
@@ -99,6 +102,20 @@ impl FakeVault {
 
     pub(crate) fn losses(&self) -> Vec<LossNotice> {
         self.state().losses.clone()
+    }
+
+    pub(crate) fn events(&self) -> Vec<EventNotice> {
+        self.state().events.clone()
+    }
+
+    /// What the recorder told of itself, in order.
+    pub(crate) fn statuses(&self) -> Vec<DeviceStatus> {
+        self.state().statuses.clone()
+    }
+
+    /// Somebody waits for a pack.
+    pub(crate) fn request(&self, camera: CameraName, pack: PackId) {
+        self.state().requested.push(RequestedPack { camera, pack });
     }
 
     /// Packs in the order in which their first uploaded byte came.
@@ -286,7 +303,17 @@ impl FakeVault {
                 state.losses.push(loss);
             }
         }
-        AnnounceReply { protocol: paths::PROTOCOL, packs, losses, ..AnnounceReply::default() }
+        let events: Vec<String> = request.events.iter().map(|event| event.id.clone()).collect();
+        for event in request.events {
+            if !state.events.iter().any(|known| known.id == event.id) {
+                state.events.push(event);
+            }
+        }
+        state.statuses.extend(request.status);
+        let requested = state.requested.clone();
+        let device = Some(self.device.clone());
+        let protocol = paths::PROTOCOL;
+        AnnounceReply { protocol, packs, losses, events, requested, device, ..AnnounceReply::default() }
     }
 
     fn receipt(&self, (camera, pack): &Name, manifest: ContentHash, bytes: u64) -> Receipt {

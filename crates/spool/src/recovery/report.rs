@@ -22,6 +22,12 @@ impl RecoveryReport {
         };
         self.cameras.values().all(|camera| *camera == clean(camera))
     }
+
+    /// Whether pending packs are left alone since they are of `device`.
+    #[must_use]
+    pub fn has_packs_of(&self, device: &DeviceId) -> bool {
+        self.cameras.values().any(|camera| camera.of_others.contains_key(device))
+    }
 }
 
 /// What was found and done for one camera.

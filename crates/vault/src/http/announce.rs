@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{Json, body::Body, extract::State};
 use dashvault_wire::{
-    AnnounceReply, AnnounceRequest, LossNotice, MissingPack, PackAnnounce, PackReply, PackStatus,
-    RequestedPack,
+    AnnounceReply, AnnounceRequest, EventNotice, LossNotice, MissingPack, PackAnnounce, PackReply,
+    PackStatus, RequestedPack,
     announce::{MAX_BODY_BYTES, MAX_REQUESTED},
     paths::PROTOCOL,
 };
@@ -13,7 +13,11 @@ use dashvault_wire::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{access::Publisher, body, problem::Refusal};
-use crate::{archive::index::RecordingKind, auth::Device, core::Core};
+use crate::{
+    archive::index::{RecordingKind, VehicleEvent},
+    auth::Device,
+    core::Core,
+};
 
 /// Missing packs that one reply names.
 const MISSING_AT_ONCE: u32 = 64;
@@ -57,7 +61,13 @@ pub(super) async fn announce(
     let losses = note_losses(&core, &device, &request.losses).await?;
     let missing = missing_packs(&core, &device).await?;
     let requested = requested_packs(&core, &device, &mut packs).await?;
-    Ok(Json(AnnounceReply { protocol: PROTOCOL, packs, losses, missing, requested }))
+    if let Some(status) = &request.status {
+        core.index.note_device_status(&device.id, status, core.clock.wall()).await?;
+    }
+    let events = note_events(&core, &device, request.events).await?;
+    let device = Some(device.id.clone());
+    let protocol = PROTOCOL;
+    Ok(Json(AnnounceReply { protocol, packs, losses, missing, device, events, requested }))
 }
 
 /// Marks the packs that somebody waits for; gives all of them where it is time to tell again.
@@ -168,4 +178,22 @@ async fn note_losses(core: &Core, device: &Device, losses: &[LossNotice]) -> Res
         tracing::warn!(device = %device.id, %camera, %cause, lost_ms, "footage is lost");
     }
     Ok(losses.iter().map(|loss| loss.id.clone()).collect())
+}
+
+/// Gives the ids of all events that are durable now.
+async fn note_events(core: &Core, device: &Device, told: Vec<EventNotice>) -> Result<Vec<String>, Refusal> {
+    if told.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = told.iter().map(|event| event.id.clone()).collect();
+    let row = |event: EventNotice| {
+        let EventNotice { id, camera, from, to, kind, note } = event;
+        VehicleEvent { id, camera, from, to, kind, note }
+    };
+    let rows = told.into_iter().map(row).collect();
+    let new = core.index.add_vehicle_events(&device.id, rows, core.clock.wall()).await?;
+    if new > 0 {
+        tracing::info!(device = %device.id, new, "events of the vehicle");
+    }
+    Ok(ids)
 }

@@ -193,7 +193,10 @@ impl From<AnnounceError> for Refusal {
         match error {
             AnnounceError::Protocol(_) => Self::new(400, "protocol", "protocol is not known", detail),
             AnnounceError::TooMany { .. } => Self::new(413, "too-many", "announcement is too long", detail),
-            AnnounceError::SegmentLength { .. } | AnnounceError::Loss(_) => Self::malformed(detail),
+            AnnounceError::SegmentLength { .. }
+            | AnnounceError::Loss(_)
+            | AnnounceError::Event(_)
+            | AnnounceError::Status => Self::malformed(detail),
         }
     }
 }

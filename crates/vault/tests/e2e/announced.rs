@@ -3,7 +3,10 @@
 use dashvault_base::LossCause;
 use dashvault_media::{VerifyOptions, verify_pack};
 use dashvault_vault::list_objects;
-use dashvault_wire::{AnnounceReply, AnnounceRequest, ByteRange, LossNotice, PackStatus, paths::PROTOCOL};
+use dashvault_wire::{
+    AnnounceReply, AnnounceRequest, ByteRange, DeviceStatus, EventNotice, LossNotice, PackStatus,
+    paths::PROTOCOL,
+};
 
 use crate::rig::{Footage, Rig, wall, wants};
 
@@ -92,7 +95,7 @@ async fn losses_are_noted_once_and_acknowledged_each_time() {
         bytes: 0,
         cause: LossCause::DiskFull,
     };
-    let request = AnnounceRequest { protocol: PROTOCOL, packs: vec![], losses: vec![loss] };
+    let request = AnnounceRequest { protocol: PROTOCOL, losses: vec![loss], ..AnnounceRequest::default() };
     for _ in 0..2 {
         let answer = rig.http().announce_raw(&serde_json::to_vec(&request).unwrap()).await;
         let reply: AnnounceReply = serde_json::from_slice(&answer.body).unwrap();
@@ -101,4 +104,31 @@ async fn losses_are_noted_once_and_acknowledged_each_time() {
     assert_eq!(rig.metric("dashvault_lost_ms_total{cause=\"disk-full\"}").await, 2000);
     let listed = rig.http().get("/api/v1/devices/bus/losses").await.text();
     assert!(listed.contains("disk-full"), "{listed}");
+}
+
+#[tokio::test]
+async fn the_reply_says_whose_token_it_is_and_the_status_is_kept() {
+    let rig = Rig::start().await;
+    let status = DeviceStatus { version: Some("9.9".into()), ..DeviceStatus::default() };
+    let request =
+        AnnounceRequest { protocol: PROTOCOL, status: Some(status.clone()), ..AnnounceRequest::default() };
+    let answer = rig.http().announce_raw(&serde_json::to_vec(&request).unwrap()).await;
+    let reply: AnnounceReply = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(reply.device, Some(rig.device.id.clone()));
+    let listed = dashvault_vault::devices::list_devices(rig.data.path()).await.unwrap();
+    assert_eq!(listed[0].status.as_ref().map(|(_, status)| status), Some(&status));
+}
+
+#[tokio::test]
+async fn events_of_the_vehicle_are_acknowledged_each_time() {
+    let rig = Rig::start().await;
+    let camera = "front".parse().unwrap();
+    let event = EventNotice::of_camera(&camera, wall(1000), wall(3000), "button", "a bang");
+    let id = event.id.clone();
+    let request = AnnounceRequest { protocol: PROTOCOL, events: vec![event], ..AnnounceRequest::default() };
+    for _ in 0..2 {
+        let answer = rig.http().announce_raw(&serde_json::to_vec(&request).unwrap()).await;
+        let reply: AnnounceReply = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(reply.events, [id.clone()]);
+    }
 }

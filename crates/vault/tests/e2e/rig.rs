@@ -398,7 +398,7 @@ impl Http {
     }
 
     pub(crate) async fn announce(&self, packs: Vec<PackAnnounce>) -> Vec<PackStatus> {
-        let request = AnnounceRequest { protocol: PROTOCOL, packs, losses: Vec::new() };
+        let request = AnnounceRequest { protocol: PROTOCOL, packs, ..AnnounceRequest::default() };
         let answer = self.announce_raw(&serde_json::to_vec(&request).unwrap()).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         let reply: AnnounceReply = serde_json::from_slice(&answer.body).unwrap();

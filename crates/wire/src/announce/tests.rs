@@ -23,7 +23,7 @@ fn pack(segments: usize) -> PackAnnounce {
 }
 
 fn request(packs: Vec<PackAnnounce>) -> AnnounceRequest {
-    AnnounceRequest { protocol: crate::paths::PROTOCOL, packs, losses: Vec::new() }
+    AnnounceRequest { protocol: crate::paths::PROTOCOL, packs, ..AnnounceRequest::default() }
 }
 
 #[test]
@@ -37,6 +37,8 @@ fn messages_round_trip_as_json() {
         packs: vec![PackReply { camera: CameraName::main(), pack: pack(0).pack, status }],
         losses: vec!["x".into()],
         missing: vec![MissingPack { camera: CameraName::main(), pack: pack(0).pack }],
+        device: Some("bus-7".parse().unwrap()),
+        events: vec!["y".into()],
         requested: vec![RequestedPack { camera: CameraName::main(), pack: pack(0).pack }],
     };
     let text = serde_json::to_string(&reply).unwrap();

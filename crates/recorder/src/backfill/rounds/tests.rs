@@ -38,7 +38,7 @@ fn segments_that_the_vault_knows_are_not_said_again() {
     book.take_reply(now, &round, reply, &believer());
     assert_eq!(book.next_due(now), None);
     record(&mut book, now, 0, 1, 1);
-    assert_eq!(book.next_due(now), Some(now + Duration::from_secs(1)), "coalesced to a round a second");
+    assert_eq!(book.next_due(now), Some(now + Duration::from_millis(700)), "coalesced to a round a segment");
     let round = book.compose(now + Duration::from_secs(1), 64 << 10).unwrap();
     assert_eq!((round.packs[0].first, round.packs[0].segments.len()), (1, 1));
 }

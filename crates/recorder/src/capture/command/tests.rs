@@ -2,7 +2,7 @@
 
 use super::*;
 
-const HEAD: &str = "-hide_banner -loglevel warning -nostats -stats_period 1 -progress pipe:2";
+const HEAD: &str = "-hide_banner -loglevel warning -nostats -stats_period 2 -progress pipe:2";
 const TAIL: &str = "-max_muxing_queue_size 1024 -f mpegts -flush_packets 1 -muxdelay 0 -muxpreload 0 -pat_period 1 -sdt_period 5 pipe:1";
 const X264: &str = "-c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p";
 

@@ -2,7 +2,7 @@
 
 use dashvault_base::{ContentHash, DeviceId, WallMs};
 use dashvault_media::PublicKey;
-use dashvault_wire::LiveKey;
+use dashvault_wire::{DeviceStatus, LiveKey};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{Index, IndexError, query, row::Columns};
@@ -194,5 +194,39 @@ impl Index {
             .execute(&self.write)
             .await;
         done.map(drop).map_err(query("touch device"))
+    }
+
+    /// Notes what a device's recorder says of itself.
+    ///
+    /// # Errors
+    /// [`IndexError::Query`].
+    pub async fn note_device_status(
+        &self,
+        id: &DeviceId,
+        status: &DeviceStatus,
+        now: WallMs,
+    ) -> Result<(), IndexError> {
+        let json = serde_json::to_string(status).expect("a status has no map with keys that are no strings");
+        let done = sqlx::query("UPDATE devices SET status = $2, status_at = $3 WHERE id = $1")
+            .bind(id.as_str())
+            .bind(json)
+            .bind(now.0)
+            .execute(&self.write)
+            .await;
+        done.map(drop).map_err(query("note device status"))
+    }
+
+    /// What a device's recorder said last of itself, and when; none of a device that never said anything, such as a
+    /// plain publisher, and of one whose words this version does not understand.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub async fn device_status(&self, id: &DeviceId) -> Result<Option<(WallMs, DeviceStatus)>, IndexError> {
+        let found = sqlx::query("SELECT status, status_at FROM devices WHERE id = $1 AND status IS NOT NULL");
+        let row = found.bind(id.as_str()).fetch_optional(&self.read).await.map_err(query("device status"))?;
+        let Some(row) = row else { return Ok(None) };
+        let columns = Columns(&row);
+        let (json, at) = (columns.text("status")?, columns.wall("status_at")?);
+        Ok(serde_json::from_str(&json).ok().map(|status| (at, status)))
     }
 }

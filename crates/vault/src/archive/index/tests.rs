@@ -2,7 +2,7 @@
 
 use dashvault_base::{ContentHash, LossCause, Pts, Ticks90k, WallMs};
 use dashvault_media::{Manifest, SealedBy, SegmentEntry};
-use dashvault_wire::{DeviceToken, LossNotice};
+use dashvault_wire::{DeviceStatus, DeviceToken, LossNotice};
 
 use super::*;
 
@@ -168,4 +168,17 @@ async fn a_loss_told_twice_counts_once() {
     assert_eq!(index.add_losses(&device, &[loss], WallMs(2)).await.unwrap().len(), 0);
     let known = index.losses(&device).await.unwrap();
     assert_eq!((known.len(), known[0].cause), (1, LossCause::PowerCut));
+}
+
+#[tokio::test]
+async fn what_a_recorder_says_of_itself_is_kept_with_its_time_and_the_newest_counts() {
+    let (_scratch, index) = index().await;
+    index.add_device(&device("bus", Some(1))).await.unwrap();
+    let id = "bus".parse().unwrap();
+    assert_eq!(index.device_status(&id).await.unwrap(), None);
+    for (backlog, at) in [(5, WallMs(10)), (7, WallMs(20))] {
+        let status = DeviceStatus { backlog_bytes: Some(backlog), ..DeviceStatus::default() };
+        index.note_device_status(&id, &status, at).await.unwrap();
+        assert_eq!(index.device_status(&id).await.unwrap(), Some((at, status)));
+    }
 }
