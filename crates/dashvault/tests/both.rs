@@ -25,7 +25,8 @@ fn recorded_without_a_token_and_under_another_name_is_signed_again_and_drained()
     record(&[]);
     record(&["--device", "tram-3"]);
     let vault = Vault::start(Path::new(&data));
-    let words = ["drain", "--device", "bus-7", "--spool", &spool, "--vault", &vault.http, "--for", "20s"];
+    let address = vault.http.clone();
+    let words = ["drain", "--device", "bus-7", "--spool", &spool, "--vault", &address, "--for", "20s"];
     // Another vault's token, or one that was mistyped: it is said at once, whose and what to do.
     let began = std::time::Instant::now();
     let stranger = dashvault(&words, "dv1_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");

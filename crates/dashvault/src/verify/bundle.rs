@@ -20,6 +20,7 @@ use super::{
     audit::{self, Audited},
     chain,
     report::{Finding, Report},
+    vault::Expired,
 };
 use crate::{
     failure::{Failure, OrNext},
@@ -79,7 +80,7 @@ pub(super) fn check(bundle: &Bundle, report: &mut Report, progress: &mut Progres
         }
         progress.advance(file.bytes);
     }
-    chain::check(Place::Bundle, &audited, report);
+    chain::check(Place::Bundle, &audited, &Expired::default(), report);
     tell(&evidence, report);
     Ok(())
 }

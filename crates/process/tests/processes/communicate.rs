@@ -1,6 +1,5 @@
 //! Run and wait, communicate, and their bounds.
 
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

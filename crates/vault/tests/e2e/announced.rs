@@ -129,6 +129,6 @@ async fn events_of_the_vehicle_are_acknowledged_each_time() {
     for _ in 0..2 {
         let answer = rig.http().announce_raw(&serde_json::to_vec(&request).unwrap()).await;
         let reply: AnnounceReply = serde_json::from_slice(&answer.body).unwrap();
-        assert_eq!(reply.events, [id.clone()]);
+        assert_eq!(reply.events, std::slice::from_ref(&id));
     }
 }

@@ -190,8 +190,9 @@ fn the_keys_that_somebody_knows_are_held_against_it() {
 
 #[test]
 fn a_report_that_says_something_else_than_its_packs_is_wrong_even_when_signed() {
+    type Lie = fn(&mut Evidence);
     let folder = tempfile::tempdir().unwrap();
-    let lies: [(&str, fn(&mut Evidence)); 6] = [
+    let lies: [(&str, Lie); 6] = [
         ("another device", |report| report.device = "truck".to_owned()),
         ("another device's key", |report| report.device_key = Some(vault_key().public_key().to_string())),
         ("another vault's key", |report| report.vault_key = device_key().public_key().to_string()),
