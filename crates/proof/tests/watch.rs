@@ -71,11 +71,12 @@ async fn what_somebody_waits_for_comes_before_the_rest_of_a_long_backlog() {
         }
     };
     rig.until("there is a backlog", backlog(16)).await.unwrap();
-    // Live takes 55 kB/s of it.
-    rig.link().set("up rate=90kB/s".parse().unwrap());
+    // Live takes 75 kB/s of it.
+    rig.link().set("up rate=120kB/s".parse().unwrap());
     let now = || i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
     let (from, to) = (now() - 600_000, now() + 600_000);
-    until("the vault knows of it", || total(&rig, from, to, "on_vehicle_ms") > 15_000).await;
+    // Of all of it, the oldest too: it is told newest first.
+    until("the vault knows of it", || total(&rig, from, to, "on_vehicle_ms") > 26_000).await;
     let timeline = json(&rig, &format!("{CAMERA}/timeline?from={from}&to={to}"));
     let spans = timeline["spans"].as_array().unwrap();
     let oldest = spans.iter().find(|span| span["state"] == "on_vehicle").unwrap()["from"].as_i64().unwrap();

@@ -24,6 +24,8 @@ pub(crate) use paint::{Loss, Sources, spans};
 pub(crate) use place::SegmentTiming;
 pub(crate) use playlist::playlist;
 pub(crate) use runs::{PackRuns, Stage};
+#[cfg(test)]
+pub(crate) use span::Cause;
 pub(crate) use span::{Span, State, Totals, WallRange};
 
 #[cfg(test)]

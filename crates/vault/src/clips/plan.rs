@@ -15,7 +15,7 @@ const CONTINUES_90K: i64 = 22_500;
 /// A segment of another recording may begin so long before the last one ends: how exactly clocks are read.
 const OVERLAP_MS: i64 = 250;
 /// Holes that are shorter are how exactly clocks are read, and none.
-const SLIVER_MS: i64 = 250;
+pub(super) const SLIVER_MS: i64 = 250;
 
 /// A stored segment that may be part of a clip.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,11 +8,12 @@ use super::{
     cutter::CutError,
     film::Film,
     job::{ClipFormat, ClipProblem, Missing, Summary},
-    plan::{Plan, Span},
+    plan::{Plan, SLIVER_MS, Span},
 };
 use crate::{
     archive::index::{ClipRow, IndexError},
     core::Core,
+    timeline::{self, State, WallRange},
 };
 
 /// The plan of a job, and what there is to say of it.
@@ -40,15 +41,44 @@ async fn describe(core: &Core, row: &ClipRow, plan: &Plan) -> Result<Summary, In
         to: whole.to,
         covered_ms: plan.covered_ms(),
         covered: plan.covered(),
-        missing: plan.holes().into_iter().map(missing).collect(),
+        missing: missing(core, row, plan).await?,
         damaged_segments: plan.damaged(),
         packs: packs.len(),
         estimated_bytes,
     })
 }
 
-fn missing(hole: Span) -> Missing {
-    Missing { from: hole.from, to: hole.to, state: "not_recorded".to_owned(), cause: None }
+/// What the timeline says of each stretch that the plan has no footage for.
+async fn missing(core: &Core, row: &ClipRow, plan: &Plan) -> Result<Vec<Missing>, IndexError> {
+    let mut all = Vec::new();
+    for hole in plan.holes() {
+        let Some(range) = WallRange::new(hole.from, hole.to) else { continue };
+        let sources = core.index.timeline_sources(&row.device, &row.camera, range).await?;
+        all.extend(why_missing(&timeline::spans(range, sources)));
+    }
+    Ok(all)
+}
+
+/// Names the causes along a hole. What the timeline has there for a moment is where both round a hole's end.
+fn why_missing(spans: &[timeline::Span]) -> Vec<Missing> {
+    let mut causes: Vec<Missing> = Vec::new();
+    let mut from = spans.first().map(|span| span.range.from);
+    for span in spans {
+        let is_here = matches!(span.state, State::Live | State::Backfilled);
+        let at = from.take().unwrap_or(span.range.from);
+        if is_here && span.range.len_ms() < SLIVER_MS.unsigned_abs() && spans.len() > 1 {
+            match causes.last_mut() {
+                Some(last) => last.to = span.range.to,
+                None => from = Some(at),
+            }
+            continue;
+        }
+        let state = if is_here { "arriving" } else { span.state.name() };
+        let cause =
+            if let State::Lost { cause, .. } = span.state { Some(cause.name().to_owned()) } else { None };
+        causes.push(Missing { from: at, to: span.range.to, state: state.to_owned(), cause });
+    }
+    causes
 }
 
 /// What there is to say where nothing is stored of a range.
@@ -91,4 +121,51 @@ pub(super) fn formats(film: &Arc<Film>, _core: &Core) -> Result<Formats, CutErro
         return Err(CutError::Problem(ClipProblem::new("mixed-formats", detail)));
     }
     Ok(Formats { hevc: first.is_some_and(|(format, _)| format.is_hevc()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use dashvault_base::{LossCause, WallMs};
+
+    use super::*;
+    use crate::timeline::Cause;
+
+    fn span(from: i64, to: i64, state: State) -> timeline::Span {
+        let range = WallRange::new(WallMs(from), WallMs(to)).unwrap();
+        timeline::Span { range, state, recordings: BTreeSet::new(), bytes: 0 }
+    }
+
+    #[test]
+    fn a_hole_is_told_by_the_causes_of_the_timeline() {
+        let camera = State::Lost { cause: Cause::Told(LossCause::Camera), partly: false };
+        let spans = [
+            span(0, 40, State::Live),
+            span(40, 2000, State::OnVehicle),
+            span(2000, 3000, camera),
+            span(3000, 3100, State::Backfilled),
+            span(3100, 9000, State::NotRecorded { deleted: false }),
+        ];
+        let told: Vec<_> = why_missing(&spans)
+            .into_iter()
+            .map(|missing| (missing.from.0, missing.to.0, missing.state, missing.cause))
+            .collect();
+        let lost = |cause: &str| ("lost".to_owned(), Some(cause.to_owned()));
+        let (state, cause) = lost("camera");
+        assert_eq!(
+            told,
+            [
+                (0, 2000, "on_vehicle".to_owned(), None),
+                (2000, 3100, state, cause),
+                (3100, 9000, "not_recorded".to_owned(), None),
+            ]
+        );
+    }
+
+    #[test]
+    fn footage_that_is_here_and_not_yet_in_a_pack_is_arriving() {
+        let told = why_missing(&[span(0, 100, State::Live)]);
+        assert_eq!((told.len(), told[0].state.as_str()), (1, "arriving"));
+    }
 }

@@ -166,9 +166,9 @@ pub(super) struct Range {
 )]
 pub(super) async fn stream(
     State(core): State<Arc<Core>>,
+    Operator(caller): Operator,
     Path((device, camera)): Path<(String, String)>,
     Query(range): Query<Range>,
-    Operator(caller): Operator,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
@@ -218,9 +218,9 @@ pub(super) async fn stream(
 )]
 pub(super) async fn preview(
     State(core): State<Arc<Core>>,
+    Operator(caller): Operator,
     Path((device, camera)): Path<(String, String)>,
     Query(range): Query<Range>,
-    Operator(caller): Operator,
 ) -> Result<Json<Summary>, Refusal> {
     let (device, camera) = caller.camera(&device, &camera)?;
     let asked = asked(&core, range.from, range.to)?;
@@ -299,9 +299,9 @@ pub(super) async fn create(
 )]
 pub(super) async fn list(
     State(core): State<Arc<Core>>,
+    Operator(caller): Operator,
     Query(page): Query<Page>,
     Query(which): Query<Which>,
-    Operator(caller): Operator,
 ) -> Result<Json<Clips>, Refusal> {
     let device = which.device.map(|device| caller.device(&device)).transpose()?;
     let only = device.as_ref().or(caller.only());
@@ -321,8 +321,8 @@ pub(super) async fn list(
 )]
 pub(super) async fn one(
     State(core): State<Arc<Core>>,
-    Path(id): Path<String>,
     Operator(caller): Operator,
+    Path(id): Path<String>,
 ) -> Result<Json<Clip>, Refusal> {
     let row = find(&core, &caller, &id).await?;
     Ok(Json(Clip::of(&core, row)))
@@ -339,8 +339,8 @@ pub(super) async fn one(
 )]
 pub(super) async fn remove(
     State(core): State<Arc<Core>>,
-    Path(id): Path<String>,
     Operator(caller): Operator,
+    Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
     let row = find(&core, &caller, &id).await?;
     core.index.delete_clip(&id).await?;
@@ -365,8 +365,8 @@ pub(super) async fn remove(
 )]
 pub(super) async fn file(
     State(core): State<Arc<Core>>,
-    Path(id): Path<String>,
     Operator(caller): Operator,
+    Path(id): Path<String>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {

@@ -78,9 +78,9 @@ pub(super) struct Directives {
 )]
 pub(super) async fn playlist(
     State(core): State<Arc<Core>>,
+    Viewer(caller): Viewer,
     Path((device, camera)): Path<(String, String)>,
     Query(asked): Query<Directives>,
-    Viewer(caller): Viewer,
 ) -> Result<Response, Refusal> {
     let (device, camera) = caller.camera(&device, &camera)?;
     let track = track(&core, &device, &camera).await?;
@@ -132,8 +132,8 @@ pub(super) async fn playlist(
 )]
 pub(super) async fn media(
     State(core): State<Arc<Core>>,
-    Path((device, camera, file)): Path<(String, String, String)>,
     Viewer(caller): Viewer,
+    Path((device, camera, file)): Path<(String, String, String)>,
 ) -> Result<Response, Refusal> {
     let gone = || Refusal::not_found("live segment");
     let (device, camera) = caller.camera(&device, &camera)?;

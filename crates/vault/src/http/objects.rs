@@ -65,8 +65,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Core>> {
 )]
 pub(super) async fn object(
     State(core): State<Arc<Core>>,
-    Path((device, camera, recording, file)): Path<(String, String, String, String)>,
     Viewer(caller): Viewer,
+    Path((device, camera, recording, file)): Path<(String, String, String, String)>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {

@@ -75,9 +75,9 @@ pub(super) struct Losses {
 )]
 pub(super) async fn packs(
     State(core): State<Arc<Core>>,
+    Viewer(caller): Viewer,
     Path((device, camera)): Path<(String, String)>,
     Query(page): Query<Page>,
-    Viewer(caller): Viewer,
 ) -> Result<Json<Packs>, Refusal> {
     let (device, camera) = caller.camera(&device, &camera)?;
     let after = page.after.as_ref().map(|text| text.parse::<PackId>()).transpose();
@@ -98,8 +98,8 @@ pub(super) async fn packs(
 )]
 pub(super) async fn cameras(
     State(core): State<Arc<Core>>,
-    Path(device): Path<String>,
     Viewer(caller): Viewer,
+    Path(device): Path<String>,
 ) -> Result<Json<Cameras>, Refusal> {
     let device = caller.device(&device)?;
     Ok(Json(Cameras { cameras: core.index.cameras(&device).await? }))
@@ -116,8 +116,8 @@ pub(super) async fn cameras(
 )]
 pub(super) async fn losses(
     State(core): State<Arc<Core>>,
-    Path(device): Path<String>,
     Viewer(caller): Viewer,
+    Path(device): Path<String>,
 ) -> Result<Json<Losses>, Refusal> {
     let device = caller.device(&device)?;
     Ok(Json(Losses { losses: core.index.losses(&device).await? }))

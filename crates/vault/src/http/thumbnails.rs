@@ -59,9 +59,9 @@ pub(super) struct Wanted {
 )]
 pub(super) async fn thumbnail(
     State(core): State<Arc<Core>>,
+    Viewer(caller): Viewer,
     Path((device, camera)): Path<(String, String)>,
     Query(wanted): Query<Wanted>,
-    Viewer(caller): Viewer,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let (device, camera) = caller.camera(&device, &camera)?;

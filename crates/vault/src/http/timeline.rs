@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     core::Core,
-    timeline::{self, Sources, Span, State as Look, Totals, WallRange},
+    timeline::{self, Span, State as Look, Totals, WallRange},
 };
 
 /// The longest range, a little over a year.
@@ -134,9 +134,9 @@ pub(super) struct FetchReply {
 )]
 pub(super) async fn of_device(
     State(core): State<Arc<Core>>,
+    Viewer(caller): Viewer,
     Path(device): Path<String>,
     Query(asked): Query<Asked>,
-    Viewer(caller): Viewer,
 ) -> Result<Json<DeviceTimeline>, Refusal> {
     let device = known(&core, caller.device(&device)?).await?;
     let range = range(asked.from, asked.to, LONGEST_MS)?;
@@ -162,9 +162,9 @@ pub(super) async fn of_device(
 )]
 pub(super) async fn of_camera(
     State(core): State<Arc<Core>>,
+    Viewer(caller): Viewer,
     Path((device, camera)): Path<(String, String)>,
     Query(asked): Query<Asked>,
-    Viewer(caller): Viewer,
 ) -> Result<Json<CameraTimeline>, Refusal> {
     let (device, camera) = caller.camera(&device, &camera)?;
     let device = known(&core, device).await?;
@@ -188,8 +188,8 @@ pub(super) async fn of_camera(
 )]
 pub(super) async fn fetch(
     State(core): State<Arc<Core>>,
-    Path((device, camera)): Path<(String, String)>,
     Operator(caller): Operator,
+    Path((device, camera)): Path<(String, String)>,
     Json(request): Json<FetchRequest>,
 ) -> Result<Json<FetchReply>, Refusal> {
     let (device, camera) = caller.camera(&device, &camera)?;
@@ -225,10 +225,7 @@ async fn camera_timeline(
     range: WallRange,
     resolution_ms: Option<u64>,
 ) -> Result<CameraTimeline, Refusal> {
-    let mut packs = core.index.pack_runs(device, &camera, range).await?;
-    packs.extend(core.index.announced_runs(device, &camera, range).await?);
-    let losses = core.index.losses_within(device, &camera, range).await?;
-    let exact = timeline::spans(range, Sources { packs, losses });
+    let exact = timeline::spans(range, core.index.timeline_sources(device, &camera, range).await?);
     let totals = Totals::of(&exact).into();
     let (spans, resolution_ms) = zoomed(exact, resolution_ms.unwrap_or(1).max(1));
     let spans = spans.into_iter().map(SpanBody::from).collect();

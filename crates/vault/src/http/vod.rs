@@ -52,9 +52,9 @@ pub(super) struct Asked {
 )]
 pub(super) async fn index(
     State(core): State<Arc<Core>>,
+    Viewer(caller): Viewer,
     Path((device, camera)): Path<(String, String)>,
     Query(asked): Query<Asked>,
-    Viewer(caller): Viewer,
 ) -> Result<Response, Refusal> {
     let (device, camera) = caller.camera(&device, &camera)?;
     let device = timeline::known(&core, device).await?;

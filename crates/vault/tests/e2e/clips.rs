@@ -102,8 +102,9 @@ async fn a_range_over_cuts_is_one_film_of_known_size_from_any_byte_on() {
     assert_eq!(whole.header("content-length"), Some(whole.body.len().to_string().as_str()));
     let file = rig.data.path().join("clip.ts");
     std::fs::write(&file, &whole.body).unwrap();
-    let took = *durations_ms(&file).last().unwrap();
-    // The last segment's length is not written in a transport stream: ffprobe adds up what it sees.
+    // The picture's: what of the sound lies in its last packet may last longer. The last picture's length is not written in
+    // a transport stream, ffprobe adds up what it sees.
+    let took = durations_ms(&file)[0];
     assert!((took - 13_000.0).abs() <= 3.0 * FRAME_MS, "{took}");
     assert_eq!(complaints(&file), "");
     for (from, until) in [

@@ -6,7 +6,7 @@ use sqlx::{Row, sqlite::SqliteRow};
 use super::{Index, IndexError, SegmentRow, StoredPack, query, row::Columns};
 use crate::{
     archive::objects::ObjectKey,
-    timeline::{CodecError, Contents, Loss, PackRuns, PlaylistPack, Stage, WallRange},
+    timeline::{CodecError, Contents, Loss, PackRuns, PlaylistPack, Sources, Stage, WallRange},
 };
 
 /// Packs that begin so long before a range, or after it by the clock that was read late, are looked at; longer ones are
@@ -24,6 +24,22 @@ impl StoredPack {
 }
 
 impl Index {
+    /// All that is known of a range, for [`crate::timeline::spans`].
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub(crate) async fn timeline_sources(
+        &self,
+        device: &DeviceId,
+        camera: &CameraName,
+        range: WallRange,
+    ) -> Result<Sources, IndexError> {
+        let mut packs = self.pack_runs(device, camera, range).await?;
+        packs.extend(self.announced_runs(device, camera, range).await?);
+        let losses = self.losses_within(device, camera, range).await?;
+        Ok(Sources { packs, losses })
+    }
+
     /// The stored packs that may meet a range, summed up; also those that are missing or were deleted.
     ///
     /// # Errors
