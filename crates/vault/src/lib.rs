@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod archive;
+mod arriving;
 mod assembler;
 mod audit;
 mod auth;

@@ -21,12 +21,13 @@ use crate::{
         index::{How, IndexError},
         objects::ObjectKey,
     },
+    arriving::ArrivingPack,
     assembler::{
         finish::{Archive, FinishJob},
         scratch::{Collector, Found},
     },
     layout::Layout,
-    timeline::{Contents, Entry, Held, PackRuns, SegmentTiming, Stage},
+    timeline::{Contents, Entry, Held, PackRuns, SegmentTiming, Stage, WallRange},
 };
 
 mod recover;
@@ -214,6 +215,16 @@ impl PlainCamera {
             news.then(|| PackRuns::of(recording, number, Stage::Arriving, &pack.contents(how)))
         });
         grown.collect()
+    }
+
+    /// The open packs that have something here within `range`.
+    pub(crate) fn arriving(&self, range: WallRange) -> Vec<ArrivingPack> {
+        let packs = self.sessions.values().filter_map(|session| {
+            let pack = session.pack.as_ref()?;
+            let contents = pack.contents(session.timing.how());
+            Some(ArrivingPack { id: pack.id, contents, file: pack.file.clone() })
+        });
+        packs.filter(|pack| pack.contents.is_here_within(range)).collect()
     }
 
     fn take(

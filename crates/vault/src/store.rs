@@ -26,7 +26,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    arriving::ArrivingPack,
     assembler::camera::{DeviceKeys, LiveGone, Standing},
+    timeline::WallRange,
     uploads::{Upload, UploadTarget},
 };
 
@@ -205,6 +207,16 @@ impl Store {
     ) -> Result<LiveGone, StoreError> {
         let of = track.clone();
         self.ask(track, |reply| Command::ExpireLive { track: of, cutoff, locked, reply }).await?
+    }
+
+    /// The packs of a camera that are not stored and may have segments within `range`.
+    pub(crate) async fn arriving(
+        &self,
+        track: Track,
+        range: WallRange,
+    ) -> Result<Vec<ArrivingPack>, StoreError> {
+        let of = track.clone();
+        self.ask(&track, |reply| Command::Arriving { track: of, range, reply }).await
     }
 
     /// Gives every thread a moment for what is due by time.

@@ -48,6 +48,8 @@ const SHOWN_CHARS: usize = 200;
 pub(crate) struct Shot {
     pub(crate) key: ObjectKey,
     pub(crate) segment: SegmentRow,
+    /// Where its pack is not stored yet.
+    pub(crate) arriving: Option<Arc<dyn ObjectReader>>,
 }
 
 /// Why there is no thumbnail.
@@ -181,7 +183,7 @@ fn rounded(width: u32) -> u32 {
 
 /// A segment's bytes, so that a decoder can begin with them.
 fn segment(objects: &dyn ObjectStore, shot: &Shot) -> Result<Vec<u8>, ObjectError> {
-    let object: Arc<dyn ObjectReader> = objects.open(&shot.key)?;
+    let object = shot.arriving.clone().map_or_else(|| objects.open(&shot.key), Ok)?;
     let mut bytes = vec![0; usize::try_from(shot.segment.bytes).unwrap_or(usize::MAX)];
     let mut filled = 0;
     while filled < bytes.len() {

@@ -22,8 +22,9 @@ use crate::{
         index::{How, IndexError},
         objects::{ObjectError, ObjectKey},
     },
+    arriving::ArrivingPack,
     layout::Layout,
-    timeline::{PackRuns, Stage},
+    timeline::{PackRuns, Stage, WallRange},
 };
 
 mod announced;
@@ -222,6 +223,14 @@ impl Camera {
             }
         }
         told
+    }
+
+    /// Its packs that are not stored and have something here within `range`.
+    pub(crate) fn arriving(&self, range: WallRange) -> Vec<ArrivingPack> {
+        let finishing = self.finishing.iter().map(|(id, part)| (id, part, WallMs(0)));
+        let open = self.parts.iter().map(|(id, tracked)| (id, &tracked.part, tracked.start_wall));
+        let packs = finishing.chain(open).map(|(id, part, start)| part.arriving(*id, start));
+        packs.filter(|pack| pack.contents.is_here_within(range)).collect()
     }
 
     /// Whether nothing but files is left of it, so that it may be forgotten.

@@ -8,12 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use dashvault_base::ContentHash;
+use dashvault_base::{ContentHash, PackId, WallMs};
 use dashvault_disk::{Disk, DiskError, DiskFile, OpenMode};
 use dashvault_wire::ByteRange;
 
 use super::assembly::{Assembly, Verdict};
-use crate::archive::index::How;
+use crate::{archive::index::How, arriving::ArrivingPack};
 
 /// Read and copied in pieces of this size.
 pub(crate) const PIECE_BYTES: usize = 256 * 1024;
@@ -54,6 +54,11 @@ impl Part {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// It as viewers see it; `start` is the wall time of its first byte, unless its seal says so.
+    pub(crate) fn arriving(&self, id: PackId, start: WallMs) -> ArrivingPack {
+        ArrivingPack { id, contents: self.assembly.contents(start), file: self.file.clone() }
     }
 
     /// Writes bytes of the pack at `start`; what lies in verified segments or past the known body is left out.

@@ -53,7 +53,7 @@ async fn missing(core: &Core, row: &ClipRow, plan: &Plan) -> Result<Vec<Missing>
     let mut all = Vec::new();
     for hole in plan.holes() {
         let Some(range) = WallRange::new(hole.from, hole.to) else { continue };
-        let sources = core.index.timeline_sources(&row.device, &row.camera, range).await?;
+        let sources = core.timeline_sources(&row.device, &row.camera, range).await?;
         all.extend(why_missing(&timeline::spans(range, sources)));
     }
     Ok(all)

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    access::{Act, Viewer},
+    access::{Act, Caller, Viewer},
     problem::Refusal,
     range::{self, Asked},
     validators::EntityTag,
@@ -32,6 +32,7 @@ use crate::{
     },
     core::Core,
     store::{ObjectReads, ReadError},
+    timeline::WallRange,
 };
 
 const PIECE_BYTES: u64 = 256 * 1024;
@@ -73,7 +74,14 @@ pub(super) async fn object(
     let key = parse_key(&device, &camera, &recording, &file).ok_or_else(|| Refusal::not_found("object"))?;
     caller.device(&device)?;
     let pack = key.clone();
-    let (object, row) = open(&core, key).await?;
+    let (object, row) = match open(&core, key.clone()).await? {
+        Some(opened) => opened,
+        None => match arriving(&core, &caller, &key, &method, &headers).await {
+            Some(response) => return Ok(response),
+            // It may have been stored between the two.
+            None => open(&core, key).await?.ok_or_else(|| Refusal::not_found("object"))?,
+        },
+    };
     let tag = row.as_ref().map(|row| EntityTag::of(row.manifest));
     let time = row.map(|row| row.time());
     if tag.as_ref().is_some_and(|tag| tag.is_known(&headers)) {
@@ -117,8 +125,48 @@ fn described(mut response: Response, tag: Option<&EntityTag>) -> Response {
     response
 }
 
-/// Opens an object and gives its row, unless the index takes it for missing. One that turns out to be gone is marked.
-async fn open(core: &Core, key: ObjectKey) -> Result<(Arc<dyn ObjectReader>, Option<PackRow>), Refusal> {
+/// Answers with a range of a pack that is not stored yet, if that range is here.
+async fn arriving(
+    core: &Core,
+    caller: &Caller,
+    key: &ObjectKey,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Option<Response> {
+    let packs = core.arriving(&key.device, &key.camera, WallRange::ALL).await;
+    let pack = packs.into_iter().find(|pack| pack.id == key.pack)?;
+    let object = pack.reader(key);
+    let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+    let Asked::Part(range) = range::parse(asked, object.len()) else { return None };
+    if !pack.has(range) {
+        return None;
+    }
+    let body = if method == Method::HEAD {
+        Body::empty()
+    } else {
+        core.audit(
+            caller,
+            Act { detail: format!("{}.ts", key.pack), ..Act::on("view", &key.device, &key.camera) },
+        );
+        Body::new(ObjectBody::start(core.reads.clone(), object, range))
+    };
+    let mut response = (StatusCode::PARTIAL_CONTENT, body).into_response();
+    let answer = response.headers_mut();
+    answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("video/mp2t"));
+    // The pack's name will answer with more.
+    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    answer.insert(header::CONTENT_LENGTH, range.len().into());
+    let text = format!("bytes {}-{}/*", range.start, range.end - 1);
+    answer.extend(HeaderValue::from_str(&text).ok().map(|value| (header::CONTENT_RANGE, value)));
+    Some(response)
+}
+
+/// Opens an object and gives its row, unless the index takes it for missing; `None` where there is none. One that turns
+/// out to be gone is marked.
+async fn open(
+    core: &Core,
+    key: ObjectKey,
+) -> Result<Option<(Arc<dyn ObjectReader>, Option<PackRow>)>, Refusal> {
     let row = core.index.pack(&key).await?;
     if row.as_ref().is_some_and(|row| row.expired_at.is_some()) {
         return Err(Refusal::expired_object());
@@ -133,7 +181,8 @@ async fn open(core: &Core, key: ObjectKey) -> Result<(Arc<dyn ObjectReader>, Opt
             }
             Err(Refusal::missing_object())
         }
-        opened => Ok((opened?, row)),
+        Err(ReadError::Object(ObjectError::NotFound(_))) => Ok(None),
+        opened => Ok(Some((opened?, row))),
     }
 }
 

@@ -68,8 +68,7 @@ pub(super) async fn thumbnail(
     let at = wanted.at.map(WallMs::from);
     let within_ms = i64::from(wanted.within_ms.unwrap_or(DEFAULT_WITHIN_MS));
     let none = || Refusal::of_clip(clips::no_footage());
-    let shot =
-        core.index.keyframe_at(&device, &camera, at.unwrap_or(WallMs(i64::MAX))).await?.ok_or_else(none)?;
+    let shot = core.keyframe_at(&device, &camera, at.unwrap_or(WallMs(i64::MAX))).await?.ok_or_else(none)?;
     let ends = shot.segment.start_wall.plus_ms(i64::from(shot.segment.duration.0) / 90);
     if at.is_some_and(|at| at.0.saturating_sub(ends.0) > within_ms) {
         return Err(none());

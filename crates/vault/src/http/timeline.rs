@@ -225,7 +225,7 @@ async fn camera_timeline(
     range: WallRange,
     resolution_ms: Option<u64>,
 ) -> Result<CameraTimeline, Refusal> {
-    let exact = timeline::spans(range, core.index.timeline_sources(device, &camera, range).await?);
+    let exact = timeline::spans(range, core.timeline_sources(device, &camera, range).await?);
     let totals = Totals::of(&exact).into();
     let (spans, resolution_ms) = zoomed(exact, resolution_ms.unwrap_or(1).max(1));
     let spans = spans.into_iter().map(SpanBody::from).collect();

@@ -59,7 +59,7 @@ pub(super) async fn index(
     let (device, camera) = caller.camera(&device, &camera)?;
     let device = timeline::known(&core, device).await?;
     let range = timeline::range(asked.from, asked.to, LONGEST_MS)?;
-    let packs = core.index.pack_contents(&device, &camera, range).await?;
+    let packs = core.playable(&device, &camera, range).await?;
     let text = playlist(range, &packs).ok_or_else(no_footage)?;
     core.audit(&caller, Act { range: Some((range.from, range.to)), ..Act::on("view", &device, &camera) });
     // Backfill may put footage into any range.

@@ -10,10 +10,12 @@ use tokio::sync::oneshot;
 use super::{SessionHandle, StoreError, Track};
 use crate::{
     archive::index::PackRow,
+    arriving::ArrivingPack,
     assembler::{
         camera::{DeviceKeys, LiveGone, Standing},
         finish::{FinishError, FinishJob},
     },
+    timeline::WallRange,
     uploads::{Upload, UploadTarget},
 };
 
@@ -66,6 +68,12 @@ pub(super) enum Command {
         cutoff: WallMs,
         locked: Vec<(WallMs, WallMs)>,
         reply: oneshot::Sender<Result<LiveGone, StoreError>>,
+    },
+    /// The packs of a camera that are not stored, for viewers.
+    Arriving {
+        track: Track,
+        range: WallRange,
+        reply: oneshot::Sender<Vec<ArrivingPack>>,
     },
     /// From the finisher.
     Finished(Box<Finished>),

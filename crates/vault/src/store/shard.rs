@@ -158,6 +158,11 @@ impl Shard {
                 let gone = self.announced(&track).and_then(|camera| Ok(camera.expire_live(cutoff, &locked)?));
                 let _ = reply.send(gone);
             }
+            Command::Arriving { track, range, reply } => {
+                let announced = self.announced.get(&track).map(|used| used.camera.arriving(range));
+                let plain = self.plain.get(&track).map(|used| used.camera.arriving(range));
+                let _ = reply.send(announced.into_iter().chain(plain).flatten().collect());
+            }
             Command::Finished(done) => self.finished(*done),
             Command::Tick => self.tick(),
             Command::Ping { reply } => {

@@ -10,10 +10,13 @@ use dashvault_base::{LossCause, Pts, Ticks90k, WallMs};
 use super::{
     codec::{CodecError, Reader, Writer},
     place::{Place, SegmentTiming, place},
+    span::WallRange,
 };
 use crate::archive::index::How;
 
 const VERSION: u8 = 1;
+/// A segment's place may differ so much from the time at which it was read.
+const SLACK_MS: i64 = 1000;
 const STATE: u8 = 7;
 const KEYFRAME: u8 = 8;
 const HAS_PTS: u8 = 16;
@@ -90,6 +93,15 @@ impl Contents {
     pub(crate) fn places(&self) -> Vec<Place> {
         let timings: Vec<SegmentTiming> = self.0.iter().map(|entry| entry.timing).collect();
         place(&timings)
+    }
+
+    /// Whether a segment that is here may lie within `range`, give or take a second.
+    pub(crate) fn is_here_within(&self, range: WallRange) -> bool {
+        let (from, to) = (range.from.plus_ms(-SLACK_MS), range.to.plus_ms(SLACK_MS));
+        self.0.iter().filter(|entry| entry.held != Held::OnVehicle).any(|entry| {
+            let end = entry.timing.wall.plus_ms(i64::from(entry.timing.duration.0) / 90);
+            entry.timing.wall < to && from < end
+        })
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

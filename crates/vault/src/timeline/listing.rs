@@ -3,7 +3,7 @@
 use dashvault_base::{Pts, RecordingId, Ticks90k, WallMs};
 
 use super::{
-    contents::Contents,
+    contents::{Contents, Held},
     place::{continues, meets},
     span::WallRange,
 };
@@ -12,7 +12,7 @@ use crate::archive::objects::ObjectKey;
 /// A segment of another recording may begin so long before the last one ends: how exactly clocks are read.
 const OVERLAP_MS: i64 = 250;
 
-/// A stored pack, to be played.
+/// A pack, to be played as far as it is here.
 #[derive(Debug, Clone)]
 pub(crate) struct PlaylistPack {
     pub(crate) key: ObjectKey,
@@ -86,6 +86,9 @@ fn segments(pack: &PlaylistPack) -> impl Iterator<Item = Listed<'_>> {
     placed.filter_map(move |(position, (entry, place))| {
         let (start_byte, bytes) = (start, u64::from(entry.bytes));
         start += bytes;
+        if entry.held == Held::OnVehicle {
+            return None;
+        }
         // What has no time cannot be played.
         Some(Listed {
             key: &pack.key,

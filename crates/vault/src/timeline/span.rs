@@ -64,6 +64,9 @@ pub(crate) struct Totals {
 }
 
 impl WallRange {
+    /// All time.
+    pub(crate) const ALL: Self = Self { from: WallMs(i64::MIN), to: WallMs(i64::MAX) };
+
     /// `None` where it would be empty.
     pub(crate) fn new(from: WallMs, to: WallMs) -> Option<Self> {
         (from < to).then_some(Self { from, to })

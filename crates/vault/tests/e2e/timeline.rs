@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use dashvault_base::{LossCause, RecordingId, WallMs};
 use dashvault_wire::{
-    AnnounceReply, AnnounceRequest, LossNotice, PackAnnounce, PackStatus, RequestedPack, paths::PROTOCOL,
+    AnnounceReply, AnnounceRequest, ByteRange, LossNotice, PackAnnounce, PackStatus, RequestedPack,
+    paths::PROTOCOL,
 };
 
 use crate::rig::{Answer, Footage, FootagePack, Http, Rig, eventually, send, wants};
@@ -222,6 +223,42 @@ async fn a_playlist_plays_the_stored_bytes_in_order_and_each_range_begins_with_i
     assert!(bytes == footage.packs[1].segments[1..3].concat());
     let none = playlist(&rig, from.plus_ms(8000), from.plus_ms(12_000)).await;
     assert_eq!((none.status, none.code().as_str()), (404, "no-footage"));
+}
+
+#[tokio::test]
+async fn what_has_come_of_an_open_pack_plays_at_once_and_under_the_same_name_later() {
+    let rig = rig().await;
+    let footage = Footage::new(&rig.device, 85, 8);
+    let (pack, from) = (&footage.packs[0], start(&footage));
+    // Announced and wanted are four segments; the last is still on its way.
+    for range in wants(&rig.http().announce_one(pack.open(4)).await) {
+        let until = range.end - u64::from(pack.manifest.segments[3].len);
+        rig.http().upload(pack, ByteRange::new(range.start, until)).await;
+    }
+    assert_eq!(
+        runs(&seconds(&rig, from.plus_ms(1000), 4).await),
+        "backfilled 2, on_vehicle 1, not_recorded 1"
+    );
+    let text = playlist(&rig, from, from.plus_ms(60_000)).await.text();
+    let bytes = |played: Vec<Played>| played.into_iter().flat_map(|one| one.bytes).collect::<Vec<u8>>();
+    let here = pack.segments[1..3].concat();
+    assert!(bytes(play(&rig, &text).await) == here, "{text}");
+
+    let get = async |range: &str| rig.http().request("GET", &pack.url(), &[("range", range)], &[]).await;
+    let part = get("bytes=0-187").await;
+    assert_eq!((part.status, part.header("content-range")), (206, Some("bytes 0-187/*")));
+    assert_eq!((part.header("etag"), part.header("cache-control")), (None, Some("private, no-store")));
+    let end = pack.segments[..3].concat().len();
+    assert_eq!(get(&format!("bytes={}-{}", end - 1, end)).await.status, 404, "its last byte is not here");
+    assert_eq!(rig.http().get(&pack.url()).await.status, 404, "the whole of it is not here");
+    assert_eq!(
+        rig.stranger().request("GET", &pack.url(), &[("range", "bytes=0-187")], &[]).await.status,
+        401
+    );
+
+    store(&rig, pack).await;
+    assert!(bytes(play(&rig, &text).await) == here, "the names have not changed");
+    assert!(get("bytes=0-187").await.header("etag").is_some());
 }
 
 #[tokio::test]

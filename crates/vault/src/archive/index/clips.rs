@@ -148,7 +148,7 @@ impl Index {
             let pack =
                 PackId { recording: columns.parsed("recording")?, number: columns.unsigned("number")? };
             let key = ObjectKey { device: device.clone(), camera: camera.clone(), pack };
-            Ok(Shot { key, segment: SegmentRow::read(row)? })
+            Ok(Shot { key, segment: SegmentRow::read(row)?, arriving: None })
         };
         found.map_err(query("keyframe at"))?.as_ref().map(read).transpose()
     }

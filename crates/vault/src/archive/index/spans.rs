@@ -24,7 +24,7 @@ impl StoredPack {
 }
 
 impl Index {
-    /// All that is known of a range, for [`crate::timeline::spans`].
+    /// What the index knows of a range.
     ///
     /// # Errors
     /// [`IndexError`].
