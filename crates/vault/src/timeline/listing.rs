@@ -50,9 +50,9 @@ pub(crate) fn list(range: WallRange, packs: &[PlaylistPack]) -> Vec<Listed<'_>> 
                 if next.range.from.plus_ms(OVERLAP_MS) < last.range.to {
                     continue;
                 }
-                let Some(later) = WallRange::new(next.range.from.max(last.range.to), next.range.to) else {
-                    continue;
-                };
+                let later = WallRange::new(next.range.from.max(last.range.to), next.range.to);
+                // What is left of it may lie beyond what was asked for.
+                let Some(later) = later.filter(|later| later.intersection(range).is_some()) else { continue };
                 next.range = later;
             }
         }
