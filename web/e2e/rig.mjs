@@ -2,15 +2,18 @@
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer as createHttpServer, request } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { extname, join, resolve } from 'node:path';
 import { chromium } from 'playwright-core';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
 export const SHOTS = join(ROOT, 'target/screenshots');
 const BINARY = process.env.DASHVAULT_BIN ?? join(ROOT, process.env.CARGO_TARGET_DIR ?? 'target', 'debug/dashvault');
+/** A folder whose dashboard is tried in place of the one in the binary: `E2E_DIST=dist`. */
+const DIST = process.env.E2E_DIST;
 const FIRST_PORT = Number(process.env.E2E_PORT ?? 0);
 const ARGUMENTS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
@@ -41,6 +44,7 @@ export class Vault {
   folder = mkdtempSync(join(tmpdir(), 'dashvault-e2e-'));
   #process;
   #ports;
+  #front;
 
   async start() {
     const [http, srt] = this.#ports ?? [FIRST_PORT, FIRST_PORT && FIRST_PORT + 1];
@@ -49,10 +53,15 @@ export class Vault {
     const line = await firstLine(this.#process.child, 'ready ');
     const found = /http=http:\/\/127\.0\.0\.1:(\d+) srt=srt:\/\/127\.0\.0\.1:(\d+)/.exec(line);
     this.#ports = [Number(found[1]), Number(found[2])];
+    if (DIST !== undefined) this.#front ??= await front(resolve(DIST), this.#ports[0]);
   }
 
   get url() {
-    return `http://127.0.0.1:${this.#ports[0]}`;
+    return `http://127.0.0.1:${this.#front?.address().port ?? this.#ports[0]}`;
+  }
+
+  get pid() {
+    return this.#process.child.pid;
   }
 
   get ports() {
@@ -68,8 +77,35 @@ export class Vault {
   }
 
   remove() {
+    this.#front?.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+const KINDS = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.md': 'text/plain' };
+
+/** The files of a folder, under the policy that the vault sets for its own, and the vault for all else. */
+export async function front(folder, port) {
+  const policy = (await fetch(`http://127.0.0.1:${port}/`)).headers.get('content-security-policy') ?? '';
+  const server = createHttpServer((asked, answer) => {
+    const path = new URL(asked.url, 'http://x').pathname;
+    if (!/^\/(api|live|vod|objects|healthz|metrics)(\/|$)/.test(path)) {
+      const file = existsSync(join(folder, path)) && path !== '/' ? join(folder, path) : join(folder, 'index.html');
+      answer.writeHead(200, { 'content-type': KINDS[extname(file)] ?? 'application/octet-stream', 'content-security-policy': policy });
+      return void answer.end(readFileSync(file));
+    }
+    const sent = request({ port, host: '127.0.0.1', method: asked.method, path: asked.url, headers: asked.headers }, (got) => {
+      answer.writeHead(got.statusCode, got.headers);
+      got.pipe(answer);
+      got.on('error', () => answer.destroy());
+    });
+    sent.on('error', () => answer.destroy());
+    answer.on('close', () => sent.destroy());
+    asked.pipe(sent);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
 }
 
 /** A vehicle whose way to the vault goes through a link of ours. */
@@ -147,6 +183,9 @@ export class Link {
   }
 }
 
+/** A camera of which nothing is stored yet has no still: Chromium logs that, the tile shows an icon. */
+const NO_STILL = /404 .*\/thumbnail\?/;
+
 /** A browser whose pages may not log an error that a test does not expect. */
 export class Browser {
   errors = [];
@@ -169,7 +208,7 @@ export class Browser {
       ...(storage && { storageState: storage }),
     });
     const page = await context.newPage();
-    const note = (text) => this.expected?.test(text) || this.errors.push(`${page.url()}: ${text}`);
+    const note = (text) => NO_STILL.test(text) || this.expected?.test(text) || this.errors.push(`${page.url()}: ${text}`);
     page.on('console', (message) => message.type() === 'error' && note(`${message.text()} ${message.location().url}`));
     page.on('pageerror', (error) => note(error.message));
     return page;

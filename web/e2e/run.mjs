@@ -31,6 +31,9 @@ const span = (page, camera, wanted) => until(`a span ${wanted}`, async () => {
   return body.cameras?.find((one) => one.camera === camera)?.spans.find((one) => one.state === wanted && one.to - one.from > 700);
 }, 40_000, 500);
 
+/** An instant as an `<input type="datetime-local">` wants it. */
+const local = (at) => new Date(at - new Date().getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+
 async function signIn(page, { name, password }) {
   await page.goto(vault.url);
   await page.fill('[name=name]', name);
@@ -108,17 +111,16 @@ const tests = {
     await page.waitForSelector('.stage[data-state=playing]', { timeout: 20_000 });
     state.figures['address to first live frame, ms'] = Date.now() - begin;
     await advances(page, 'live');
-    await sleep(3000);
     const lags = [];
-    for (let sample = 0; sample < 15; sample += 1) {
+    for (let sample = 0; sample < 30; sample += 1) {
       const clock = await clockOf(page);
       lags.push(clock.read - clock.shown);
-      await sleep(150);
+      await sleep(250);
     }
-    lags.sort((a, b) => a - b);
-    state.figures['camera to screen, median ms'] = lags[7];
-    state.figures['camera to screen, worst of 15 ms'] = lags[14];
-    assert(lags[7] < 2500, `live is ${lags[7]} ms behind the camera`);
+    state.figures['camera to screen as it settles, ms'] = lags.filter((_, index) => index % 3 === 0).join(', ');
+    const settled = lags.slice(5).sort((a, b) => a - b);
+    state.figures['camera to screen, least, median, most of 25, ms'] = [settled[0], settled[12], settled[24]].join(', ');
+    assert(settled[12] < 2000, `live is ${settled[12]} ms behind the camera`);
     await browser.shot(page, 'vehicle-live');
   },
 
@@ -164,6 +166,7 @@ const tests = {
     const { page } = state;
     const late = await span(page, 'front', 'backfilled');
     assert(late.from < state.cutAt + 12_000 && late.to > state.cutAt - 2000, 'the cut is where the timeline says');
+    state.late = late;
   },
 
   async 'a click on the timeline plays that very second'() {
@@ -171,26 +174,32 @@ const tests = {
     await page.click('.zooms >> text=1 min');
     await until('spans are drawn', async () => (await page.textContent('.timeline ul')).includes('arrived live'));
     const offsets = [];
-    for (const back of [25_000, 18_000, 30_000]) {
-      const target = state.cutAt - back;
+    browser.expected = /404/;
+    await until('what was shown after the cut is stored', () => page.evaluate(async ([from, to]) => {
+      const answer = await fetch(`/vod/bus-7/front/index.m3u8?from=${from}&to=${to}`);
+      return answer.ok && (await answer.text()).includes('#EXTINF');
+    }, [state.late.to + 3000, state.late.to + 4000]), 40_000, 1000);
+    browser.expected = undefined;
+    // Before the cut, while the link was cut, and of what came live again.
+    for (const goal of [state.cutAt - 6000, state.cutAt + 2500, state.cutAt - 9000, state.late.to + 3000]) {
       await page.click('.time');
-      await page.fill('.when', new Date(target - new Date().getTimezoneOffset() * 60_000).toISOString().slice(0, 19));
-      await page.click('text=Go');
-      await until('the view is there', async () => page.$eval('.timeline', (element, at) => Number(element.dataset.from) < at && Number(element.dataset.to) > at, target));
+      await page.fill('.when', local(goal - 3000));
+      await page.click('.controls button[type=submit]');
+      await until('the view is there', async () => page.$eval('.timeline', (element, at) => Number(element.dataset.from) < at && Number(element.dataset.to) > at, goal));
       await page.waitForSelector('.stage[data-state=playing]', { timeout: 15_000 });
       await page.keyboard.press('k');
       await page.waitForSelector('.stage[data-state=paused]', { timeout: 15_000 });
-      const goal = target + 3000;
       await clickAt(page, goal);
-      const clock = await until('the picture is of that second', async () => {
+      const clock = await until(`the picture is of ${new Date(goal).toISOString()}`, async () => {
         const seen = await readClock(page);
         return seen && Math.abs(seen.shown - goal) < 1000 && seen;
       }, 15_000);
       offsets.push(Math.round(clock.shown - goal));
+      await page.keyboard.press('k');
+      await page.waitForSelector('.stage[data-state=playing]', { timeout: 15_000 });
     }
     state.figures['picture of a clicked second, off by ms'] = offsets.join(', ');
     await browser.shot(page, 'vehicle-recorded');
-    await page.keyboard.press('k');
     await advances(page, 'recorded');
   },
 
@@ -205,8 +214,8 @@ const tests = {
 
   async 'a clip is made and downloads right'() {
     const { page } = state;
-    const from = Math.ceil((state.cutAt - 30_000) / 1000) * 1000;
-    const local = (at) => new Date(at - new Date().getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+    // Half of it came live, half came after the cut.
+    const from = Math.ceil((state.cutAt - 4000) / 1000) * 1000;
     await page.keyboard.press('c');
     await page.locator('dialog input[type=datetime-local]').nth(1).fill(local(from + 8000));
     await page.locator('dialog input[type=datetime-local]').nth(0).fill(local(from));
@@ -251,7 +260,7 @@ const tests = {
 
   async 'a locked event survives retention, the rest goes'() {
     const { page } = state;
-    const at = state.cutAt - 25_000;
+    const at = Math.round(state.cutAt - 6000);
     await page.goto(`${vault.url}/d/bus-7?camera=front&at=${at}`);
     await page.waitForSelector('.stage[data-state=playing]', { timeout: 20_000 });
     await page.keyboard.press('k');
