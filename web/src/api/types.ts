@@ -60,7 +60,7 @@ export interface Span {
 
 export interface CameraTimeline {
   camera: string;
-  spans: Span[];
+  spans: readonly Span[];
 }
 
 export interface VehicleEvent {

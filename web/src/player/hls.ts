@@ -60,7 +60,8 @@ export function settings(Class: HlsClass, live: boolean, pace: Pace): Partial<Hl
     enableWorker: true,
     workerPath: workerUrl,
     lowLatencyMode: live && !calm,
-    maxLiveSyncPlaybackRate: live ? 1.2 : 1,
+    // Stage does that itself.
+    maxLiveSyncPlaybackRate: 1,
     backBufferLength: live ? 20 : 60,
     maxBufferLength: live ? 10 : 20,
     maxMaxBufferLength: 60,

@@ -4,7 +4,7 @@ import type Hls from 'hls.js/light';
 import type { ErrorData, LevelDetails } from 'hls.js/light';
 import { livePlaylist, vodPlaylist } from '../api';
 import { loadHls, settings, type Pace } from './hls';
-import { extent, placeOf, wallAt, windowFor, type Piece } from './wallclock';
+import { extent, hastened, placeOf, wallAt, windowFor, type Piece } from './wallclock';
 
 export type StageState = 'idle' | 'loading' | 'playing' | 'paused' | 'waiting' | 'ended' | 'unplayable' | 'empty';
 
@@ -12,12 +12,14 @@ export interface StageEvents {
   state?: (state: StageState) => void;
   /** Where a seek really went. */
   landed?: (wall: number) => void;
-  /** The loaded window has been played; `wall` is its end. */
-  ended?: (wall: number) => void;
+  /** What is loaded has been played to its end, or (`nothing`) there is nothing from the second asked for on, until `wall`. */
+  ended?: (wall: number, nothing: boolean) => void;
 }
 
 const RETRY_MS = 1500;
 const TOO_LATE_S = 8;
+/** Footage that begins no later than this after an instant is of that instant. */
+const HERE_MS = 300;
 
 export class Stage {
   readonly video: HTMLVideoElement;
@@ -31,6 +33,8 @@ export class Stage {
   #window: { from: number; to: number } | undefined;
   #wanted: number | undefined;
   #wantsPlay = true;
+  /** In the live playlist, at a second that was asked for: not to be brought to the present. */
+  #behind = false;
   #rate = 1;
   #state: StageState = 'idle';
   #turn = 0;
@@ -50,6 +54,7 @@ export class Stage {
     on('seeking', () => video.readyState < 3 && this.#say('loading'));
     on('seeked', () => video.paused && this.#say('paused'));
     on('ended', () => this.#atEnd());
+    on('timeupdate', () => this.#hasten());
   }
 
   get mode(): 'idle' | 'live' | 'recorded' {
@@ -73,6 +78,13 @@ export class Stage {
   }
 
   async live(): Promise<void> {
+    const edge = this.#hls?.liveSyncPosition;
+    this.#behind = false;
+    if (this.#mode === 'live' && this.#details && edge != null && this.video.readyState >= 2) {
+      this.video.currentTime = edge;
+      this.#goOn();
+      return;
+    }
     this.#mode = 'live';
     this.#window = undefined;
     this.#wanted = undefined;
@@ -84,12 +96,14 @@ export class Stage {
     const place = this.#placeInHand(wall);
     if (place) {
       this.#wanted = undefined;
+      if (this.#mode === 'live') this.#beBehind();
       this.video.currentTime = place.seconds;
       this.#events.landed?.(place.wall);
       this.#goOn();
       return;
     }
     this.#mode = 'recorded';
+    this.#behind = false;
     this.#wanted = wall;
     this.#window = windowFor(wall, Date.now());
     await this.#load(vodPlaylist(this.#device, this.#camera, this.#window), false);
@@ -144,7 +158,9 @@ export class Stage {
     if (!known || this.#wanted !== undefined) return undefined;
     const within = this.#mode === 'recorded' && this.#window ? wall >= this.#window.from && wall < this.#window.to : wall >= known.from && wall < known.to - 1000;
     if (!within) return undefined;
-    return placeOf(pieces, wall);
+    const place = placeOf(pieces, wall);
+    // What is missing here may have come since the playlist was loaded.
+    return place && place.wall - wall < HERE_MS ? place : undefined;
   }
 
   async #load(url: string, live: boolean): Promise<void> {
@@ -202,18 +218,33 @@ export class Stage {
     });
   }
 
+  #beBehind(): void {
+    this.#behind = true;
+    this.video.playbackRate = this.#rate;
+  }
+
   /** The window has no footage at or after the second asked for. */
   #nothing(): void {
     this.#wanted = undefined;
     this.#say('empty');
-    if (this.#window) this.#events.ended?.(this.#window.to);
+    if (this.#window) this.#events.ended?.(this.#window.to, true);
   }
 
   /** After an outage: to the present, instead of minutes of a slightly faster past. */
   #catchUp(hls: Hls): void {
     const edge = hls.liveSyncPosition;
-    if (this.#mode !== 'live' || !this.#wantsPlay || edge === null || this.video.readyState < 2) return;
+    if (this.#mode !== 'live' || this.#behind || !this.#wantsPlay || edge === null || this.video.readyState < 2) return;
     if (hls.latency > TOO_LATE_S && edge > this.video.currentTime + 2) this.video.currentTime = edge;
+  }
+
+  /** Plays live a little faster until it is as near as the playlist allows. (hls.js would stop where a second is buffered.) */
+  #hasten(): void {
+    const target = this.#hls?.targetLatency;
+    if (this.#mode !== 'live' || this.#pace !== 'close' || this.#behind || this.#rate !== 1 || !this.#hls || target == null) return;
+    const { buffered, currentTime } = this.video;
+    const ahead = buffered.length === 0 ? 0 : buffered.end(buffered.length - 1) - currentTime;
+    const rate = hastened(this.#hls.latency - target, ahead);
+    if (this.video.playbackRate !== rate) this.video.playbackRate = rate;
   }
 
   #goOn(): void {
@@ -249,8 +280,8 @@ export class Stage {
   #atEnd(): void {
     if (this.#mode !== 'recorded') return;
     this.#say('ended');
-    const known = extent(this.#pieces());
-    this.#events.ended?.(Math.max(known?.to ?? 0, Math.min(this.#window?.to ?? 0, Date.now())));
+    // Not the window's end: what was not stored yet when it was loaded may be there now.
+    this.#events.ended?.(extent(this.#pieces())?.to ?? this.#window?.to ?? Date.now(), false);
   }
 
   // Without Media Source Extensions (iOS before 17.1): the browser's own player.

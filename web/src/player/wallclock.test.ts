@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { extent, follow, placeOf, wallAt, windowFor, type Piece } from './wallclock';
+import { extent, follow, hastened, placeOf, wallAt, windowFor, type Piece } from './wallclock';
 
 const T = 1_000_000_000_000;
 // Two segments, a hole of a minute in wall time, two more; media time has no hole.
@@ -47,6 +47,14 @@ test('a window has room before the second asked for, and no future', () => {
   expect(from).toBeLessThanOrEqual(T + 1_234_567 - 300_000);
   expect(to - from).toBe(3_600_000);
   expect(windowFor(now - 5000, now).to).toBe(now);
+});
+
+test('live is hastened while it is late, never when little is in hand', () => {
+  expect(hastened(0, 2)).toBe(1);
+  expect(hastened(0.1, 1)).toBe(1.05);
+  expect(hastened(0.8, 1)).toBeCloseTo(1.2);
+  expect(hastened(9, 1)).toBe(1.25);
+  expect(hastened(9, 0.4)).toBe(1);
 });
 
 test('a camera follows by speed when near, and jumps when far', () => {

@@ -62,6 +62,12 @@ export function windowFor(wall: number, now: number): { from: number; to: number
   return { from, to: Math.min(from + WINDOW_MS, Math.max(Math.ceil(now), wall + 1000)) };
 }
 
+/** The speed of a live picture that is `over` seconds further behind than it could be, with `ahead` seconds in hand. */
+export function hastened(over: number, ahead: number): number {
+  if (over < 0.06 || ahead < 0.5) return 1;
+  return Math.min(1.25, Math.round((1.05 + over * 0.2) * 20) / 20);
+}
+
 export interface Nudge {
   /** Factor of the speed. */
   rate: number;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Span } from '../api/types';
-import { blocks, footageFrom, gaps, nextGap, nextOf, previousGap, previousOf, spanAt, totals } from './spans';
+import { blocks, footageFrom, gaps, grown, nextGap, nextOf, previousGap, previousOf, spanAt, totals } from './spans';
 import { atX, bounded, DAY, following, NARROWEST, panned, stepFor, ticks, WIDEST, width, xOf, zoomed } from './viewport';
 
 const NOON = new Date(2026, 10, 22, 12, 0, 0).getTime();
@@ -132,4 +132,13 @@ test('events are stepped through in their order in time', () => {
   expect(nextOf(events, 9000)).toBeUndefined();
   expect(previousOf(events, 9000)?.from).toBe(6000);
   expect(previousOf(events, 3500)).toBeUndefined();
+});
+
+test('newest seconds of a live camera are drawn before the vault tells of them', () => {
+  const spans: Span[] = [{ from: 0, to: 50_000, state: 'live' }, { from: 50_000, to: 90_000, state: 'not_recorded' }];
+  expect(grown(spans, 55_000)).toEqual([{ from: 0, to: 55_000, state: 'live' }]);
+  expect(grown(spans, 80_000)).toBe(spans);
+  expect(grown([], 80_000)).toEqual([]);
+  const late: Span[] = [{ from: 0, to: 50_000, state: 'backfilled' }];
+  expect(grown(late, 55_000)).toBe(late);
 });

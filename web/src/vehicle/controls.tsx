@@ -57,7 +57,7 @@ export const Controls: Component<Props> = (props) => {
         <IconButton icon="full" label="Full screen (F)" onClick={() => props.act('full')} />
         <button type="button" class="live-button" classList={{ on: transport.mode() === 'live' }} aria-pressed={transport.mode() === 'live'} onClick={() => props.act('live')}
           title={props.isLive ? 'Go live (End)' : 'This camera is not live now; its picture comes when it is'}>
-          <i class="dot" />Live<Show when={transport.mode() === 'live' && (transport.latency() ?? 0) > 0.05 && (transport.latency() ?? 99) < 60}><small class="num">−{(transport.latency() ?? 0).toFixed(1)} s</small></Show>
+          <i class="dot" />Live<Show when={transport.mode() === 'live' && transport.states()[transport.lead()] === 'playing' && (transport.latency() ?? 0) > 0.05 && (transport.latency() ?? 99) < 60}><small class="num">−{(transport.latency() ?? 0).toFixed(1)} s</small></Show>
         </button>
       </div>
     </div>

@@ -13,6 +13,10 @@ export const SPEEDS = [0.25, 0.5, 1, 2, 4, 8, 16];
 const TICK_MS = 100;
 const SYNC_MS = 500;
 const NEAR_LIVE_MS = 180_000;
+/** Nearer to now than this is the present. */
+const PRESENT_MS = 3000;
+/** What the vault says of the newest seconds it may not know yet. */
+const UNSURE_MS = 15_000;
 const MONTH_MS = 31 * 86_400_000;
 
 export type Transport = ReturnType<typeof createTransport>;
@@ -29,6 +33,7 @@ export function createTransport(device: string, spansOf: (camera: string) => rea
   const [latency, setLatency] = createSignal<number>();
   let saidTimer = 0;
   let jumping = false;
+  let resumedAt = 0;
 
   const say = (text: string) => {
     clearTimeout(saidTimer);
@@ -44,7 +49,7 @@ export function createTransport(device: string, spansOf: (camera: string) => rea
         if (camera !== lead()) return;
         setWall(at);
       },
-      ended: (at) => camera === lead() && void afterEnd(at),
+      ended: (at, nothing) => camera === lead() && void afterEnd(at, nothing),
     });
     stages.set(camera, stage);
     stage.rate(mode() === 'live' ? 1 : speed());
@@ -74,15 +79,17 @@ export function createTransport(device: string, spansOf: (camera: string) => rea
 
   function seek(at: number): void {
     const now = Date.now();
-    const target = Math.min(at, now - 500);
+    if (at > now - PRESENT_MS) return void goLive();
+    const target = at;
     const span = spanAt(spansOf(lead()), target);
     const next = span && footageFrom(spansOf(lead()), target);
-    if (span && (span.state === 'on_vehicle' || span.state === 'lost' || span.state === 'not_recorded') && !span.partly) {
+    if (target < now - UNSURE_MS && span && (span.state === 'on_vehicle' || span.state === 'lost' || span.state === 'not_recorded') && !span.partly) {
       const where = next === undefined ? 'There is no later footage in view.' : `Going on at ${clock(next)}.`;
       say(`${STATE_NAMES[span.state]} at ${clock(target)}. ${where}`);
       if (next === undefined) return;
     }
     const goal = next ?? target;
+    resumedAt = 0;
     setWall(goal);
     setMode('recorded');
     each((stage) => {
@@ -91,8 +98,8 @@ export function createTransport(device: string, spansOf: (camera: string) => rea
     });
   }
 
-  /** The lead has played its window: on to the next footage, or to the present. */
-  async function afterEnd(at: number): Promise<void> {
+  /** The lead has played what was loaded, or there was nothing: on to the next footage, or to the present. */
+  async function afterEnd(at: number, nothing: boolean): Promise<void> {
     if (jumping) return;
     jumping = true;
     try {
@@ -101,11 +108,12 @@ export function createTransport(device: string, spansOf: (camera: string) => rea
       const rows = from < now - 1000 ? await api.timeline(device, { from, to: now }, Math.max(1, Math.floor((now - from) / 4000))) : [];
       const next = footageFrom(rows.find((row) => row.camera === lead())?.spans ?? [], from);
       if (mode() !== 'recorded') return;
-      if (next !== undefined && next < now - NEAR_LIVE_MS / 3 && next - at < 366 * 86_400_000) {
+      if (next !== undefined && next < now - PRESENT_MS && next - resumedAt > 1000) {
+        resumedAt = next;
         if (next - at > 1500) say(`No footage from ${clock(at)} to ${clock(next)}.`);
         each((stage) => void stage.seek(next + 20));
       } else if (now - at < NEAR_LIVE_MS || next !== undefined) {
-        say('Now live.');
+        say(nothing ? `${clock(wall())} is not stored yet; it can be played in a minute or so. Now live.` : 'Now live.');
         goLive();
       } else {
         say('This is the end of the footage.');

@@ -7,7 +7,7 @@ import { ago, clock, duration } from '../format';
 import { createPoll } from '../poll';
 import { note, place } from '../router';
 import { may } from '../session';
-import { nextGap, nextOf, previousGap, previousOf } from '../timeline/spans';
+import { grown, nextGap, nextOf, previousGap, previousOf } from '../timeline/spans';
 import { Legend, Timeline, type Selection } from '../timeline/timeline';
 import { bounded, following, width, zoomed, type Viewport } from '../timeline/viewport';
 import { Icon } from '../ui/icons';
@@ -30,7 +30,8 @@ const Vehicle: Component<{ device: string }> = (props) => {
   const device = props.device;
   const asked = Number(place().query.get('at')) || undefined;
   const [now, setNow] = createSignal(Date.now());
-  const [view, setView] = createSignal<Viewport>(bounded({ from: (asked ?? Date.now()) - HOUR / 2, to: (asked ?? Date.now()) + HOUR / 2 }, Date.now()));
+  const wide = Number(place().query.get('wide')) || HOUR;
+  const [view, setView] = createSignal<Viewport>(bounded({ from: (asked ?? Date.now()) - wide / 2, to: (asked ?? Date.now()) + wide / 2 }, Date.now()));
   const [all, setAll] = createSignal(false);
   const [muted, setMuted] = createSignal(true);
   const [selection, setSelection] = createSignal<Selection>();
@@ -54,7 +55,11 @@ const Vehicle: Component<{ device: string }> = (props) => {
     { equals: (a, b) => a.join() === b.join() },
   );
   const shown = createMemo(() => (all() ? names() : names().filter((name) => name === transport.lead())));
-  const rows = createMemo(() => names().map((camera) => history.rows().find((row) => row.camera === camera) ?? { camera, spans: [] }));
+  const isLiveNow = (camera: string) => info.data()?.cameras.find((one) => one.name === camera)?.live === true;
+  const rows = createMemo(() => names().map((camera) => {
+    const spans = spansOf(camera);
+    return { camera, spans: isLiveNow(camera) ? grown(spans, now()) : spans };
+  }));
 
   createEffect(on(names, (known) => {
     if (known.length === 0 || known.includes(transport.lead())) return;
@@ -163,7 +168,7 @@ const Vehicle: Component<{ device: string }> = (props) => {
   onMount(() => addEventListener('keydown', onKey));
   onCleanup(() => removeEventListener('keydown', onKey));
 
-  const isLive = () => info.data()?.cameras.find((camera) => camera.name === transport.lead())?.live === true;
+  const isLive = () => isLiveNow(transport.lead());
 
   return (
     <main class="page vehicle" tabindex="-1" ref={main}>
