@@ -1,5 +1,5 @@
 // Who is here decides between first run, sign-in and the screens; the address decides which screen.
-import { createEffect, createSignal, ErrorBoundary, lazy, Match, onCleanup, Show, Suspense, Switch, type Component } from 'solid-js';
+import { createEffect, ErrorBoundary, lazy, Match, onCleanup, Show, Suspense, Switch, type Component } from 'solid-js';
 import { asProblem } from './api/problem';
 import { awaySince } from './api/client';
 import { place } from './router';
@@ -9,7 +9,7 @@ import { Shell } from './shell';
 import { Wall } from './wall/wall';
 import { ProblemNote, Spinner } from './ui/parts';
 import { Toasts } from './ui/toast';
-import { ago } from './format';
+import { clock } from './format';
 
 const Vehicle = lazy(() => import('./vehicle/vehicle'));
 const Events = lazy(() => import('./events/events'));
@@ -48,12 +48,9 @@ export const App: Component = () => {
 
 /** The bar that says that the vault is away, and since when. */
 const Away: Component = () => {
-  const [now, setNow] = createSignal(Date.now());
-  const timer = setInterval(() => setNow(Date.now()), 1000);
-  onCleanup(() => clearInterval(timer));
   return (
     <div class="away" role="status">
-      The vault does not answer (since {ago(awaySince() ?? now(), now())}). What you see is the last it said; this page goes on by itself.
+      The vault does not answer (since {clock(awaySince() ?? Date.now())}). What you see is the last it said; this page goes on by itself.
     </div>
   );
 };

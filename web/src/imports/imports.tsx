@@ -122,7 +122,7 @@ const JobRow: Component<{ job: ImportJob; remove: () => void }> = (props) => (
   <tr data-import={props.job.id} data-state={props.job.state}>
     <td data-label="File"><span><strong>{props.job.filename}</strong><Show when={props.job.created}>{(created) => <><br /><small class="muted">{ago(created(), Date.now())}</small></>}</Show></span></td>
     <td data-label="Vehicle">{props.job.device}, {props.job.camera}</td>
-    <td class="num nowrap" data-label="Footage from"><Show when={props.job.from} fallback={<span class="muted">–</span>}>{(from) => <a href={`/d/${encodeURIComponent(props.job.device)}?camera=${encodeURIComponent(props.job.camera)}&at=${from() + 500}`}>{moment(from())}</a>}</Show></td>
+    <td class="num nowrap" data-label="Footage from"><Show when={props.job.from} fallback={<span class="muted">–</span>}>{(from) => <a href={`/d/${encodeURIComponent(props.job.device)}?camera=${encodeURIComponent(props.job.camera)}&at=${from() + 500}&wide=${wideFor(props.job)}`}>{moment(from())}</a>}</Show></td>
     <td data-label="State">
       <Show when={props.job.state !== 'running'} fallback={<Progress value={props.job.progress} label="Progress" />}>
         <span class="badge" classList={{ good: props.job.state === 'done', bad: props.job.state === 'failed' }}>{props.job.duplicate ? 'was here already' : props.job.state === 'done' ? 'on the timeline' : props.job.state}</span>
@@ -132,5 +132,8 @@ const JobRow: Component<{ job: ImportJob; remove: () => void }> = (props) => (
     <td class="actions"><IconButton icon="trash" label="Forget this import" onClick={props.remove} /></td>
   </tr>
 );
+
+/** How much time to show around it, so that it is no hair on the timeline. */
+const wideFor = (job: ImportJob) => Math.max(60_000, ((job.to ?? 0) - (job.from ?? 0)) * 2);
 
 export default Imports;

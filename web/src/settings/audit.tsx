@@ -30,10 +30,10 @@ const Audit: Component = () => {
           <tbody><For each={entries()} fallback={<tr><td colspan="5" class="muted">Nothing yet.</td></tr>}>{(entry) => (
             <tr>
               <td class="num nowrap" data-label="When">{moment(entry.at)}</td>
-              <td data-label="Who"><span>{entry.who}<Show when={entry.address}> <small class="muted">{entry.address}</small></Show></span></td>
+              <td data-label="Who"><span>{entry.who.replace(/^user:/, '')}<Show when={entry.address}> <small class="muted">{entry.address}</small></Show></span></td>
               <td data-label="What"><span class="badge">{entry.action}</span></td>
-              <td data-label="Footage"><Show when={entry.device}><span>{entry.device}{entry.camera === undefined ? '' : `, ${entry.camera}`}<Show when={entry.from !== undefined && entry.to !== undefined}><br /><small class="muted num">{moment(entry.from ?? 0)} – {clock(entry.to ?? 0)}</small></Show></span></Show></td>
-              <td data-label="Detail">{entry.detail}</td>
+              <td class="nowrap" data-label="Footage"><Show when={entry.device}><span>{entry.device}{entry.camera === undefined ? '' : `, ${entry.camera}`}<Show when={entry.from !== undefined && entry.to !== undefined}><br /><small class="muted num">{moment(entry.from ?? 0)} – {clock(entry.to ?? 0)}</small></Show></span></Show></td>
+              <td class="detail" data-label="Detail">{entry.detail}</td>
             </tr>
           )}</For></tbody>
         </table></div>

@@ -7,7 +7,7 @@ import { bytes, count, day, moment } from '../format';
 import { createPoll } from '../poll';
 import { may } from '../session';
 import { Icon } from '../ui/icons';
-import { Field, IconButton, ProblemNote, Spinner } from '../ui/parts';
+import { Field, IconButton, ProblemNote, Progress, Spinner } from '../ui/parts';
 import { toast } from '../ui/toast';
 
 const DAY = 86_400_000;
@@ -38,19 +38,19 @@ const Usage: Component<{ storage: Storage }> = (props) => {
         <Show when={props.storage.free_bytes !== undefined}><div><strong>{bytes(props.storage.free_bytes ?? 0)}</strong><span class="muted">free</span></div></Show>
         <div><strong>{bytes(props.storage.cameras.reduce((sum, camera) => sum + camera.locked_bytes, 0))}</strong><span class="muted">locked</span></div>
       </div>
-      <Show when={props.storage.free_bytes !== undefined}><meter class="meter" min="0" max="1" high={0.9} value={full()} aria-label="Share of the disk that footage takes" /></Show>
+      <Show when={props.storage.free_bytes !== undefined}><Progress value={full()} label="Share of the disk that footage takes" /></Show>
       <Show when={props.storage.cameras.length > 0} fallback={<p class="muted">No footage yet.</p>}>
         <div class="table-box flat"><table>
-          <thead><tr><th>Camera</th><th class="number">Size</th><th>Share</th><th>Oldest</th><th class="number">Locked</th></tr></thead>
+          <thead><tr><th>Camera</th><th class="number">Size</th><th class="share">Share</th><th>Oldest</th><th class="number">Locked</th></tr></thead>
           <tbody>
             <For each={all() ? sorted() : sorted().slice(0, 10)}>
               {(camera) => (
                 <tr>
                   <td><a href={`/d/${encodeURIComponent(camera.device)}?camera=${encodeURIComponent(camera.camera)}`}>{camera.device}, {camera.camera}</a></td>
-                  <td class="number">{bytes(camera.bytes)}</td>
+                  <td class="number nowrap">{bytes(camera.bytes)}</td>
                   <td class="share"><progress class="progress thin" max={largest()} value={camera.bytes} aria-label="Compared with the largest" /></td>
                   <td class="num nowrap">{camera.oldest === undefined ? '–' : day(camera.oldest)}</td>
-                  <td class="number">{camera.locked_bytes === 0 ? '–' : bytes(camera.locked_bytes)}</td>
+                  <td class="number nowrap">{camera.locked_bytes === 0 ? '–' : bytes(camera.locked_bytes)}</td>
                 </tr>
               )}
             </For>
@@ -69,7 +69,7 @@ function amount(value: string, unit: number): number | undefined {
 }
 
 function shown(value: number | undefined, unit: number): string {
-  return value === undefined ? '' : String(Math.round((value / unit) * 1000) / 1000);
+  return value === undefined ? '' : String(Math.round((value / unit) * 1e6) / 1e6);
 }
 
 /** Only the bounds that are set, as the vault takes them. */

@@ -33,7 +33,7 @@ const Users: Component = () => {
           <thead><tr><th>Name</th><th>Role</th><th>Signed in</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
           <tbody><For each={list.data()}>{(user) => (
             <tr>
-              <td data-label="Name"><strong>{user.name}</strong>{user.name === session()?.name ? ' (you)' : ''}</td>
+              <td data-label="Name"><span><strong>{user.name}</strong>{user.name === session()?.name ? ' (you)' : ''}</span></td>
               <td data-label="Role"><select class="input slim" aria-label={`Role of ${user.name}`} value={user.role} onChange={(event) => void change(user, event.currentTarget.value as Role)}><For each={ROLES}>{([role]) => <option value={role}>{role}</option>}</For></select></td>
               <td data-label="Signed in">{user.signed_in === undefined ? 'never' : ago(user.signed_in, Date.now())}</td>
               <td class="actions"><button type="button" class="button small" onClick={() => setDialog(user)}>New password</button>

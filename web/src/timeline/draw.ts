@@ -14,6 +14,7 @@ export interface Colours {
   line: string;
   surface: string;
   accent: string;
+  event: string;
   states: Record<SpanState, string>;
 }
 
@@ -40,6 +41,7 @@ export function coloursOf(element: Element): Colours {
     line: read('--line'),
     surface: read('--surface'),
     accent: read('--accent'),
+    event: read('--event'),
     states: { live: read('--s-live'), backfilled: read('--s-backfilled'), on_vehicle: read('--s-on-vehicle'), lost: read('--s-lost'), not_recorded: read('--s-none') },
   };
 }
@@ -152,8 +154,8 @@ function marks(pen: CanvasRenderingContext2D, colours: Colours, { view, events }
     if (event.to < view.from || event.from > view.to) continue;
     const x = xOf(view, event.from, wide);
     const width = Math.max(xOf(view, event.to, wide) - x, 3);
-    pen.fillStyle = colours.accent;
-    pen.globalAlpha = event.locked ? 0.9 : 0.45;
+    pen.fillStyle = colours.event;
+    pen.globalAlpha = event.locked ? 1 : 0.5;
     rounded(pen, x, AXIS + 3, width, EVENTS - 8);
     pen.globalAlpha = 1;
     if (event.locked && width > 14) lock(pen, colours.surface, x + width / 2, AXIS + 3 + (EVENTS - 8) / 2);
