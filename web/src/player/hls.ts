@@ -62,7 +62,11 @@ export function settings(Class: HlsClass, live: boolean, pace: Pace): Partial<Hl
     lowLatencyMode: live && !calm,
     // Stage does that itself.
     maxLiveSyncPlaybackRate: 1,
-    backBufferLength: live ? 20 : 60,
+    // hls.js takes a segment whose parts are being appended while it trims for one that was evicted, and then waits some
+    // seconds for a part that it has. The browser makes room by itself.
+    backBufferLength: live ? (calm ? 20 : Infinity) : 60,
+    // Each stall puts live off by this, in seconds; a second would be as far as live is late.
+    liveSyncOnStallIncrease: 0.3,
     maxBufferLength: live ? 10 : 20,
     maxMaxBufferLength: 60,
     manifestLoadPolicy: live ? playlists : recorded,
