@@ -8,6 +8,7 @@
 import { createServer, request } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 const { values: args } = parseArgs({
@@ -22,7 +23,7 @@ const { values: args } = parseArgs({
     defaults: { type: 'boolean', default: false },
   },
 });
-const require = createRequire(`${args.modules}/`);
+const require = createRequire(join(resolve(args.modules), 'x'));
 const { chromium } = require('playwright-core');
 const hlsjs = readFileSync(require.resolve('hls.js/dist/hls.min.js'));
 

@@ -27,6 +27,10 @@ const Devices: Component = () => {
   const found = () => (list.data() ?? []).filter((device) => device.id.toLowerCase().includes(search().toLowerCase())).sort((a, b) => Number(a.revoked) - Number(b.revoked) || (a.id < b.id ? -1 : 1));
   const last = () => Math.max(0, Math.ceil(found().length / PER_PAGE) - 1);
   const shown = () => found().slice(Math.min(page(), last()) * PER_PAGE, (Math.min(page(), last()) + 1) * PER_PAGE);
+  const turn = (by: number) => {
+    setPage((at) => at + by);
+    scrollTo(0, 0);
+  };
   return (
     <main class="page" tabindex="-1">
       <PageHead title="Devices" lead={list.data() && `${count(list.data()?.length ?? 0, 'vehicle')}, ${list.data()?.filter((device) => device.online).length ?? 0} online`}>
@@ -46,9 +50,9 @@ const Devices: Component = () => {
             </table>
           </div>
           <Show when={last() > 0}>
-            <div class="row"><button type="button" class="button" disabled={page() === 0} onClick={() => setPage((at) => at - 1)}>Back</button>
+            <div class="row"><button type="button" class="button" disabled={page() === 0} onClick={() => turn(-1)}>Back</button>
               <span class="muted num">{Math.min(page(), last()) + 1} of {last() + 1}</span>
-              <button type="button" class="button" disabled={page() >= last()} onClick={() => setPage((at) => at + 1)}>Next</button></div>
+              <button type="button" class="button" disabled={page() >= last()} onClick={() => turn(1)}>Next</button></div>
           </Show>
         </Show>
       </Show>
@@ -63,7 +67,7 @@ const Row: Component<{ device: Device; now: number; revoke: () => void }> = (pro
   const link = () => status()?.link;
   const failing = () => status()?.cameras?.filter((camera) => camera.state !== undefined && /fail|back|stall/.test(camera.state)) ?? [];
   return (
-    <tr>
+    <tr classList={{ bare: status() === undefined && props.device.cameras.length === 0 }}>
       <td data-label="Device"><a href={`/d/${encodeURIComponent(props.device.id)}`}><strong>{props.device.id}</strong></a></td>
       <td data-label="State"><span class="row"><Presence device={props.device} now={props.now} />
         <For each={failing()}>{(camera) => <span class="badge bad" title={camera.detail}>{camera.name}: {camera.state}</span>}</For></span></td>

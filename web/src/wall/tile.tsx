@@ -21,7 +21,7 @@ export const Tile: Component<{ shown: Shown; playing: boolean; width: number }> 
   const source = () => api.thumbnail(props.shown.device.id, props.shown.camera, { width: props.width > 400 ? 640 : 320, stamp: stamp() });
   return (
     <a class="tile" href={href()} aria-label={`${props.shown.device.id} ${props.shown.camera}, ${props.shown.live ? 'live' : 'not live'}`}>
-      <div class="tile-picture">
+      <div class="tile-picture" classList={{ bare: props.shown.camera === '' }}>
         <Show when={props.shown.camera !== ''}>
           <img src={source()} alt="" loading="lazy" decoding="async" hidden={still() === 'none'} onLoad={() => setStill('there')} onError={() => setStill('none')} />
         </Show>
