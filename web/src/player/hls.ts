@@ -54,7 +54,57 @@ function calmLoader(Class: HlsClass): HlsConfig['pLoader'] {
   return CalmLoader as unknown as HlsConfig['pLoader'];
 }
 
-export function settings(Class: HlsClass, live: boolean, pace: Pace): Partial<HlsConfig> {
+/** Whether something is being loaded, and a promise of its end. */
+export class Busy {
+  #done: (() => void) | undefined;
+  #end: Promise<void> = Promise.resolve();
+
+  begin(): void {
+    if (this.#done) return;
+    this.#end = new Promise((done) => (this.#done = done));
+  }
+
+  finish(): void {
+    this.#done?.();
+    this.#done = undefined;
+  }
+
+  /** Resolves when nothing is being loaded, or after a while. */
+  async over(atMostMs: number): Promise<void> {
+    if (this.#done) await Promise.race([this.#end, new Promise((passed) => setTimeout(passed, atMostMs))]);
+  }
+}
+
+/**
+ * Loads playlists as hls.js does, but changes none beneath a part that is on its way. Where the playlist that completes a segment comes while an earlier
+ * part of it is parsed, hls.js 1.7 takes the segment as buffered whole, misses its last part, and loads nothing for six seconds.
+ */
+function patientLoader(Class: HlsClass, busy: Busy): HlsConfig['pLoader'] {
+  const Loader = Class.DefaultConfig.loader;
+  class PatientLoader extends Loader {
+    #gone = false;
+
+    override load(context: LoaderContext, config: LoaderConfiguration, callbacks: LoaderCallbacks<LoaderContext>): void {
+      const onSuccess: typeof callbacks.onSuccess = (...answer) => {
+        void busy.over(400).then(() => this.#gone || callbacks.onSuccess(...answer));
+      };
+      super.load(context, config, { ...callbacks, onSuccess });
+    }
+
+    override abort(): void {
+      this.#gone = true;
+      super.abort();
+    }
+
+    override destroy(): void {
+      this.#gone = true;
+      super.destroy();
+    }
+  }
+  return PatientLoader as unknown as HlsConfig['pLoader'];
+}
+
+export function settings(Class: HlsClass, live: boolean, pace: Pace, busy: Busy): Partial<HlsConfig> {
   const calm = live && pace === 'calm';
   return {
     enableWorker: true,
@@ -72,6 +122,7 @@ export function settings(Class: HlsClass, live: boolean, pace: Pace): Partial<Hl
     manifestLoadPolicy: live ? playlists : recorded,
     playlistLoadPolicy: live ? playlists : recorded,
     fragLoadPolicy: segments,
+    ...(live && !calm && { pLoader: patientLoader(Class, busy) }),
     ...(calm && { pLoader: calmLoader(Class), liveSyncDurationCount: 2 }),
   };
 }

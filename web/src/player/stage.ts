@@ -3,7 +3,7 @@
 import type Hls from 'hls.js/light';
 import type { ErrorData, LevelDetails } from 'hls.js/light';
 import { livePlaylist, vodPlaylist } from '../api';
-import { loadHls, settings, type Pace } from './hls';
+import { Busy, loadHls, settings, type Pace } from './hls';
 import { extent, hastened, placeOf, wallAt, windowFor, type Piece } from './wallclock';
 
 export type StageState = 'idle' | 'loading' | 'playing' | 'paused' | 'waiting' | 'ended' | 'unplayable' | 'empty';
@@ -178,12 +178,13 @@ export class Stage {
     if (turn !== this.#turn) return;
     this.#hls?.destroy();
     this.#hls = undefined;
-    if (Hls.isSupported()) this.#begin(new Hls(settings(Hls, live, this.#pace)), Hls, url, turn);
+    const busy = new Busy();
+    if (Hls.isSupported()) this.#begin(new Hls(settings(Hls, live, this.#pace, busy)), Hls, url, turn, busy);
     else if (this.video.canPlayType('application/vnd.apple.mpegurl') !== '') this.#native(url);
     else this.#say('unplayable');
   }
 
-  #begin(hls: Hls, Class: typeof Hls, url: string, turn: number): void {
+  #begin(hls: Hls, Class: typeof Hls, url: string, turn: number, busy: Busy): void {
     this.#hls = hls;
     const { Events } = Class;
     hls.on(Events.LEVEL_LOADED, (_name, { details }) => {
@@ -195,6 +196,9 @@ export class Stage {
       this.#details = details;
       this.#catchUp(hls);
     });
+    hls.on(Events.FRAG_LOADING, () => busy.begin());
+    hls.on(Events.FRAG_BUFFERED, () => busy.finish());
+    hls.on(Events.ERROR, () => busy.finish());
     hls.on(Events.MANIFEST_PARSED, () => this.#goOn());
     hls.on(Events.ERROR, (_name, data) => turn === this.#turn && this.#failed(hls, Class, data, url));
     hls.attachMedia(this.video);
