@@ -1,6 +1,6 @@
 //! What the timeline and its playlists are made of: `runs` and `contents` of `packs`, and losses by time.
 
-use dashvault_base::{CameraName, DeviceId, PackId};
+use dashvault_base::{CameraName, DeviceId, PackId, WallMs};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{Index, IndexError, SegmentRow, StoredPack, query, row::Columns};
@@ -12,6 +12,18 @@ use crate::{
 /// Packs that begin so long before a range, or after it by the clock that was read late, are looked at; longer ones are
 /// found by an index of their own.
 pub(super) const LOOK_BACK_MS: i64 = 3_600_000;
+/// A month's rows one by one take longer on their way from SQLite's thread than all else: they come as one text for so long
+/// a time, a line a pack.
+const SLICE_MS: i64 = 8 * 86_400_000;
+const PACK_RUNS: &str = "
+    SELECT group_concat(recording || ' ' || number || ' ' || CASE WHEN expired_at IS NOT NULL THEN 'expired'
+               WHEN missing_since IS NOT NULL THEN 'missing' ELSE 'stored' END || ' ' || hex(runs), char(10)) FROM (
+        SELECT recording, number, runs, missing_since, expired_at FROM packs
+        WHERE device = $1 AND camera = $2 AND start_wall >= $3 AND start_wall < $4 AND runs IS NOT NULL
+        UNION ALL
+        SELECT recording, number, runs, missing_since, expired_at FROM packs
+        WHERE device = $1 AND camera = $2 AND end_wall - start_wall > 3600000
+        AND start_wall < $3 AND end_wall > $5 AND runs IS NOT NULL)";
 /// Packs of an older version that are summed up in one transaction.
 const SUMMED_AT_ONCE: i64 = 256;
 
@@ -50,23 +62,32 @@ impl Index {
         camera: &CameraName,
         range: WallRange,
     ) -> Result<Vec<PackRuns>, IndexError> {
-        let found = sqlx::query(
-            "SELECT recording, number, runs, missing_since, expired_at FROM packs
-             WHERE device = $1 AND camera = $2 AND start_wall >= $3 AND start_wall < $4
-             UNION ALL
-             SELECT recording, number, runs, missing_since, expired_at FROM packs
-             WHERE device = $1 AND camera = $2 AND end_wall - start_wall > 3600000
-             AND start_wall < $3 AND end_wall > $5",
-        )
-        .bind(device.as_str())
-        .bind(camera.as_str())
-        .bind(range.from.plus_ms(-LOOK_BACK_MS).0)
-        .bind(range.to.plus_ms(LOOK_BACK_MS).0)
-        .bind(range.from.0)
-        .fetch_all(&self.read)
-        .await;
-        let found = found.map_err(query("pack runs"))?;
-        found.iter().filter_map(|row| read_runs(row).transpose()).collect()
+        let (first, end) = (range.from.plus_ms(-LOOK_BACK_MS), range.to.plus_ms(LOOK_BACK_MS));
+        let mut packs = Vec::new();
+        let mut from = first;
+        while from < end {
+            let to = end.min(from.plus_ms(SLICE_MS));
+            // Long ones that begin before are looked for once.
+            let long_before = if from == first { range.from } else { WallMs(i64::MAX) };
+            let found: Option<String> = sqlx::query_scalar(PACK_RUNS)
+                .bind(device.as_str())
+                .bind(camera.as_str())
+                .bind(from.0)
+                .bind(to.0)
+                .bind(long_before.0)
+                .fetch_one(&self.read)
+                .await
+                .map_err(query("pack runs"))?;
+            let lines = found.as_deref().unwrap_or_default().lines();
+            for line in lines {
+                packs.push(
+                    read_runs(line)
+                        .ok_or_else(|| IndexError::Corrupt { what: "runs", value: line.to_owned() })??,
+                );
+            }
+            from = to;
+        }
+        Ok(packs)
     }
 
     /// What the stored packs contain that may meet a range and are held, not deleted, in the order of their names.
@@ -213,18 +234,22 @@ impl SegmentRow {
 }
 
 /// `None` for a row that is not summed up.
-fn read_runs(row: &SqliteRow) -> Result<Option<PackRuns>, IndexError> {
-    let blob: Option<&[u8]> = row.try_get("runs").map_err(query("pack runs"))?;
-    let Some(blob) = blob else { return Ok(None) };
-    let columns = Columns(row);
-    let stage = match (columns.optional_number("expired_at")?, columns.optional_number("missing_since")?) {
-        (Some(_), _) => Stage::Deleted,
-        (None, Some(_)) => Stage::Missing,
-        (None, None) => Stage::Stored,
+/// A line of [`PACK_RUNS`]; `None` where it is none.
+fn read_runs(line: &str) -> Option<Result<PackRuns, IndexError>> {
+    let mut words = line.split(' ');
+    let (recording, number) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let stage = match words.next()? {
+        "expired" => Stage::Deleted,
+        "missing" => Stage::Missing,
+        _ => Stage::Stored,
     };
-    let PackId { recording, number } = pack_id(row)?;
-    let runs = PackRuns::decode(recording, number, stage, blob);
-    runs.map(Some).map_err(|error| broken("runs", error))
+    let blob = hex(words.next()?)?;
+    Some(PackRuns::decode(recording, number, stage, &blob).map_err(|error| broken("runs", error)))
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    text.as_bytes().chunks(2).map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?)).collect()
 }
 
 fn pack_id(row: &SqliteRow) -> Result<PackId, IndexError> {
