@@ -108,6 +108,13 @@ impl Core {
         let runs = |pack: &ArrivingPack| {
             PackRuns::of(pack.id.recording, pack.id.number, Stage::Arriving, &pack.contents)
         };
+        let is_older_news = |known: &PackRuns| {
+            known.stage == Stage::Arriving
+                && arriving
+                    .iter()
+                    .any(|pack| (pack.id.recording, pack.id.number) == (known.recording, known.number))
+        };
+        sources.packs.retain(|known| !is_older_news(known));
         sources.packs.extend(arriving.iter().map(runs));
         Ok(sources)
     }

@@ -236,10 +236,7 @@ async fn what_has_come_of_an_open_pack_plays_at_once_and_under_the_same_name_lat
         let until = range.end - u64::from(pack.manifest.segments[skip + 2].len);
         rig.http().upload(pack, ByteRange::new(range.start, until)).await;
     }
-    assert_eq!(
-        runs(&seconds(&rig, from.plus_ms(1000), 4).await),
-        "backfilled 2, on_vehicle 1, not_recorded 1"
-    );
+    assert_eq!(runs(&seconds(&rig, from, 4).await), "backfilled 2, on_vehicle 1, not_recorded 1");
     let text = playlist(&rig, from, from.plus_ms(60_000)).await.text();
     let bytes = |played: Vec<Played>| played.into_iter().flat_map(|one| one.bytes).collect::<Vec<u8>>();
     let here = pack.segments[skip..skip + 2].concat();
