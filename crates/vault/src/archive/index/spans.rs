@@ -14,6 +14,8 @@ use crate::{
 pub(super) const LOOK_BACK_MS: i64 = 3_600_000;
 /// A month's rows one by one take longer on their way from SQLite's thread than all else: they come as one text for so long
 /// a time, a line a pack.
+///
+/// The plus makes SQLite take the index of long packs there, and not all that began before.
 const SLICE_MS: i64 = 8 * 86_400_000;
 const PACK_RUNS: &str = "
     SELECT group_concat(recording || ' ' || number || ' ' || CASE WHEN expired_at IS NOT NULL THEN 'expired'
@@ -23,7 +25,7 @@ const PACK_RUNS: &str = "
         UNION ALL
         SELECT recording, number, runs, missing_since, expired_at FROM packs
         WHERE device = $1 AND camera = $2 AND end_wall - start_wall > 3600000
-        AND start_wall < $3 AND end_wall > $5 AND runs IS NOT NULL)";
+        AND +start_wall < $3 AND end_wall > $5 AND runs IS NOT NULL)";
 /// Packs of an older version that are summed up in one transaction.
 const SUMMED_AT_ONCE: i64 = 256;
 
@@ -107,9 +109,8 @@ impl Index {
              UNION ALL
              SELECT recording, number, contents FROM packs
              WHERE device = $1 AND camera = $2 AND end_wall - start_wall > 3600000
-             AND start_wall < $3 AND end_wall > $5
-             AND missing_since IS NULL AND expired_at IS NULL AND contents IS NOT NULL
-             ORDER BY recording, number",
+             AND +start_wall < $3 AND end_wall > $5
+             AND missing_since IS NULL AND expired_at IS NULL AND contents IS NOT NULL",
         )
         .bind(device.as_str())
         .bind(camera.as_str())
@@ -124,7 +125,11 @@ impl Index {
             let contents = Contents::decode(blob).map_err(|error| broken("contents", error))?;
             Ok(PlaylistPack { key, contents })
         };
-        found.map_err(query("pack contents"))?.iter().map(read).collect()
+        let found = found.map_err(query("pack contents"))?;
+        let mut packs = found.iter().map(read).collect::<Result<Vec<PlaylistPack>, IndexError>>()?;
+        // SQLite would look at every pack of the camera to give them in this order.
+        packs.sort_by_key(|pack| pack.key.pack);
+        Ok(packs)
     }
 
     /// The losses of a camera that meet a range.
@@ -259,4 +264,27 @@ fn pack_id(row: &SqliteRow) -> Result<PackId, IndexError> {
 
 pub(super) fn broken(what: &'static str, error: CodecError) -> IndexError {
     IndexError::Corrupt { what, value: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn packs_that_began_long_before_a_range_are_not_all_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::open(&folder.path().join("index.sqlite")).await.unwrap();
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {PACK_RUNS}"));
+        let mut asked = sqlx::query(explain).bind("bus").bind("front");
+        for _ in 0..3 {
+            asked = asked.bind(0i64);
+        }
+        let plan = asked.fetch_all(&index.read).await.unwrap();
+        let steps: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+        let searches: Vec<&String> = steps.iter().filter(|step| step.starts_with("SEARCH")).collect();
+        assert!(
+            matches!(&searches[..], [time, long] if time.contains("start_wall>? AND start_wall<?") && long.contains("packs_long")),
+            "{steps:?}"
+        );
+    }
 }
