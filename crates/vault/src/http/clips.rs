@@ -21,7 +21,8 @@ use super::{
     problem::Refusal,
     random_id,
     served::{self, Served},
-    time::Moment,
+    time::{Moment, Range},
+    validators::EntityTag,
 };
 use crate::{
     archive::{index::ClipRow, objects::ObjectReader},
@@ -135,18 +136,6 @@ pub(super) struct Which {
     device: Option<String>,
 }
 
-/// A half-open range.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Range {
-    /// Its beginning: RFC 3339 or Unix milliseconds.
-    #[param(value_type = String)]
-    from: Moment,
-    /// Its end.
-    #[param(value_type = String)]
-    to: Moment,
-}
-
 /// A range as a transport stream, at once.
 ///
 /// Its segments one after the other: exact to the segment, from the keyframe at or before `from`. Without a cut it is the
@@ -173,13 +162,13 @@ pub(super) async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let (device, camera) = caller.camera(&device, &camera)?;
-    let asked = asked(&core, range.from, range.to)?;
+    let asked = asked(&core, range)?;
     let row = draft(&device, &camera, asked, ClipFormat::Ts);
     let (plan, summary) = clips::summary(&core, &row, asked).await?;
     if plan.pieces.is_empty() {
         return Err(Refusal::of_clip(clips::no_footage()));
     }
-    let etag = etag(&plan);
+    let tag = EntityTag::of(name_of(&plan));
     let objects = core.objects.clone();
     let film = core.reads.work(move || Film::open(Arc::new(plan), Edges::Raw, objects)).await?;
     let name = format!("{device}-{camera}-{}.ts", asked.from.0);
@@ -189,7 +178,7 @@ pub(super) async fn stream(
     }
     let served = Served {
         content_type: ClipFormat::Ts.content_type(),
-        etag,
+        tag: Some(tag),
         // Backfill may add to it.
         cache_control: "private, no-cache",
         file_name: Some(&name),
@@ -223,7 +212,7 @@ pub(super) async fn preview(
     Query(range): Query<Range>,
 ) -> Result<Json<Summary>, Refusal> {
     let (device, camera) = caller.camera(&device, &camera)?;
-    let asked = asked(&core, range.from, range.to)?;
+    let asked = asked(&core, range)?;
     let row = draft(&device, &camera, asked, ClipFormat::Mp4);
     Ok(Json(clips::summary(&core, &row, asked).await?.1))
 }
@@ -248,7 +237,7 @@ pub(super) async fn create(
     JsonBody(new): JsonBody<NewClip>,
 ) -> Result<Response, Refusal> {
     let (device, camera) = caller.camera(&new.device, &new.camera)?;
-    let asked = asked(&core, new.from, new.to)?;
+    let asked = asked(&core, Range { from: new.from, to: new.to })?;
     let mut row = ClipRow {
         id: random_id()?,
         evidence: new.evidence,
@@ -384,7 +373,7 @@ pub(super) async fn file(
     }
     let served = Served {
         content_type: if row.evidence { "application/zip" } else { row.format.content_type() },
-        etag: row.id.clone(),
+        tag: Some(EntityTag::of(&row.id)),
         cache_control: "private, max-age=86400, immutable",
         file_name: row.file.as_deref(),
     };
@@ -420,11 +409,8 @@ fn draft(device: &DeviceId, camera: &CameraName, asked: Span, format: ClipFormat
     }
 }
 
-fn asked(core: &Core, from: Moment, to: Moment) -> Result<Span, Refusal> {
-    let (from, to) = (WallMs::from(from), WallMs::from(to));
-    if from >= to {
-        return Err(Refusal::malformed("`to` must be later than `from`"));
-    }
+fn asked(core: &Core, range: Range) -> Result<Span, Refusal> {
+    let (from, to) = range.ends()?;
     let longest_ms = u64::try_from(core.config.clips.longest.as_millis()).unwrap_or(u64::MAX);
     if to.0.abs_diff(from.0) > longest_ms {
         let detail = format!("a clip is at most {} s long; ask for several", longest_ms / 1000);
@@ -442,7 +428,7 @@ fn text(what: &str, text: String, most: usize) -> Result<String, Refusal> {
 }
 
 /// The same only for the same segments.
-fn etag(plan: &Plan) -> String {
+fn name_of(plan: &Plan) -> String {
     let mut hasher = blake3::Hasher::new();
     for piece in &plan.pieces {
         hasher.update(piece.key.to_string().as_bytes());

@@ -16,7 +16,7 @@ use super::{
     json::JsonBody,
     page::Page,
     problem::Refusal,
-    time::Moment,
+    time::{Moment, Range},
 };
 use crate::{
     archive::index::{EventDeletion, EventFilter, EventRow, EventSource},
@@ -156,7 +156,7 @@ pub(super) async fn create(
         return Err(Refusal::not_found("device"));
     }
     let camera = new.camera.map(|name| name.parse().map_err(|_| Refusal::not_found("camera"))).transpose()?;
-    let (from, to) = super::retention::ends(new.from, new.to)?;
+    let (from, to) = Range { from: new.from, to: new.to }.ends()?;
     let kind = new.kind.unwrap_or_else(|| "manual".to_owned());
     // A device's id is a name of the same kind.
     if kind.parse::<DeviceId>().is_err() {

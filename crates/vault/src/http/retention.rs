@@ -16,7 +16,7 @@ use super::{
     body,
     json::JsonBody,
     problem::Refusal,
-    time::Moment,
+    time::Range,
 };
 use crate::{
     core::Core,
@@ -124,24 +124,6 @@ pub(super) async fn preview(
     counted.map(Json).map_err(|_| Refusal::malformed("the preview was stopped"))
 }
 
-/// A half-open range.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Range {
-    /// Its beginning: RFC 3339 or Unix milliseconds
-    #[param(value_type = String)]
-    from: Moment,
-    /// Its end, exclusive
-    #[param(value_type = String)]
-    to: Moment,
-}
-
-/// Both ends of a range that has a length.
-pub(super) fn ends(from: Moment, to: Moment) -> Result<(WallMs, WallMs), Refusal> {
-    let (from, to) = (WallMs::from(from), WallMs::from(to));
-    if from < to { Ok((from, to)) } else { Err(Refusal::malformed("`to` must be later than `from`")) }
-}
-
 /// Which footage.
 #[derive(Debug, Deserialize)]
 pub(super) struct Place {
@@ -169,7 +151,7 @@ pub(super) async fn delete_footage(
     Query(range): Query<Range>,
 ) -> Result<Json<Deleted>, Refusal> {
     let (device, camera) = caller.camera(&place.device, &place.camera)?;
-    let range = ends(range.from, range.to)?;
+    let range = range.ends()?;
     let now = core.clock.wall();
     let act = Act { range: Some(range), ..Act::on("delete-footage", &device, &camera) };
     core.audit(&caller, act);

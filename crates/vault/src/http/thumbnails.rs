@@ -15,6 +15,7 @@ use super::{
     access::{Act, Viewer},
     problem::Refusal,
     time::Moment,
+    validators::EntityTag,
 };
 use crate::{
     clips,
@@ -74,14 +75,13 @@ pub(super) async fn thumbnail(
         return Err(none());
     }
     let width = wanted.width.unwrap_or(DEFAULT_WIDTH);
-    let etag = format!("\"{}\"", Thumbnails::name(&shot, width));
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let tag = EntityTag::of(Thumbnails::name(&shot, width));
     // What is shown for a moment within its segment stays; another one may be backfilled between.
     let stays = at.is_some_and(|at| at < ends);
     let cache = if stays { "private, max-age=86400" } else { "private, no-cache" };
     let range = Some((shot.segment.start_wall, ends));
     core.audit(&caller, Act { range, detail: "thumbnail".into(), ..Act::on("view", &device, &camera) });
-    let mut response = if known == Some(etag.as_str()) {
+    let mut response = if tag.is_known(&headers) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let picture = core.thumbnails.picture(&core.reads, &core.objects, shot, width).await?;
@@ -89,7 +89,7 @@ pub(super) async fn thumbnail(
     };
     let answer = response.headers_mut();
     answer.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    answer.extend(HeaderValue::from_str(&etag).ok().map(|value| (header::ETAG, value)));
+    answer.extend(tag.to_header().map(|value| (header::ETAG, value)));
     Ok(response)
 }
 

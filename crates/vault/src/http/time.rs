@@ -5,6 +5,8 @@ use std::fmt;
 use dashvault_base::WallMs;
 use serde::{Deserialize, Deserializer, de};
 
+use super::problem::Refusal;
+
 /// A time as a request gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment(WallMs);
@@ -18,6 +20,26 @@ impl From<Moment> for WallMs {
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(MomentVisitor)
+    }
+}
+
+/// A half-open range.
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Range {
+    /// Its beginning: RFC 3339 or Unix milliseconds
+    #[param(value_type = String)]
+    pub(super) from: Moment,
+    /// Its end, not in the range itself
+    #[param(value_type = String)]
+    pub(super) to: Moment,
+}
+
+impl Range {
+    /// Both ends of a range that has a length.
+    pub(super) fn ends(self) -> Result<(WallMs, WallMs), Refusal> {
+        let (from, to) = (self.from.0, self.to.0);
+        if from < to { Ok((from, to)) } else { Err(Refusal::malformed("`to` must be later than `from`")) }
     }
 }
 

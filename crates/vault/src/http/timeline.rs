@@ -13,7 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     access::{Act, Operator, Viewer},
     problem::Refusal,
-    time::Moment,
+    time::{Moment, Range},
 };
 use crate::{
     core::Core,
@@ -139,7 +139,7 @@ pub(super) async fn of_device(
     Query(asked): Query<Asked>,
 ) -> Result<Json<DeviceTimeline>, Refusal> {
     let device = known(&core, caller.device(&device)?).await?;
-    let range = range(asked.from, asked.to, LONGEST_MS)?;
+    let range = range(Range { from: asked.from, to: asked.to }, LONGEST_MS)?;
     let mut cameras = Vec::new();
     for camera in core.index.cameras(&device).await? {
         cameras.push(camera_timeline(&core, &device, camera, range, asked.resolution_ms).await?);
@@ -168,7 +168,7 @@ pub(super) async fn of_camera(
 ) -> Result<Json<CameraTimeline>, Refusal> {
     let (device, camera) = caller.camera(&device, &camera)?;
     let device = known(&core, device).await?;
-    let range = range(asked.from, asked.to, LONGEST_MS)?;
+    let range = range(Range { from: asked.from, to: asked.to }, LONGEST_MS)?;
     Ok(Json(camera_timeline(&core, &device, camera, range, asked.resolution_ms).await?))
 }
 
@@ -194,7 +194,7 @@ pub(super) async fn fetch(
 ) -> Result<Json<FetchReply>, Refusal> {
     let (device, camera) = caller.camera(&device, &camera)?;
     let device = known(&core, device).await?;
-    let range = range(request.from, request.to, LONGEST_MS)?;
+    let range = range(Range { from: request.from, to: request.to }, LONGEST_MS)?;
     let requested = core.index.request_announced(&device, &camera, range, core.clock.wall()).await?;
     core.memory.requests.changed(&device);
     core.audit(&caller, Act { range: Some((range.from, range.to)), ..Act::on("fetch", &device, &camera) });
@@ -208,9 +208,9 @@ pub(super) async fn known(core: &Core, device: DeviceId) -> Result<DeviceId, Ref
 }
 
 /// The range that a request gives.
-pub(super) fn range(from: Moment, to: Moment, longest_ms: u64) -> Result<WallRange, Refusal> {
-    let range = WallRange::new(from.into(), to.into())
-        .ok_or_else(|| Refusal::malformed("`to` must be after `from`"))?;
+pub(super) fn range(asked: Range, longest_ms: u64) -> Result<WallRange, Refusal> {
+    let (from, to) = asked.ends()?;
+    let range = WallRange { from, to };
     if range.len_ms() > longest_ms {
         let days = longest_ms / 86_400_000;
         return Err(Refusal::malformed(format!("a range may be {days} days long at most")));

@@ -1,15 +1,16 @@
 //! Entity tags (RFC 9110 §8.8.3, §13): whether a client has an object already, and whether its range is of this one.
 
-use axum::http::{HeaderMap, HeaderValue, header};
-use dashvault_base::ContentHash;
+use std::fmt;
 
-/// The strong tag of content that is known by its hash.
+use axum::http::{HeaderMap, HeaderValue, header};
+
+/// The strong tag of content that is known by a name of its own, such as its hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EntityTag(String);
 
 impl EntityTag {
-    pub(super) fn of(hash: ContentHash) -> Self {
-        Self(format!("\"{hash}\""))
+    pub(super) fn of(name: impl fmt::Display) -> Self {
+        Self(format!("\"{name}\""))
     }
 
     pub(super) fn to_header(&self) -> Option<HeaderValue> {

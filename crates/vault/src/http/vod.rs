@@ -7,13 +7,12 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     access::{Act, Viewer},
     problem::Refusal,
-    time::Moment,
+    time::Range,
     timeline,
 };
 use crate::{core::Core, timeline::playlist};
@@ -26,23 +25,12 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Core>> {
     OpenApiRouter::new().routes(routes!(index))
 }
 
-/// What to play.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-pub(super) struct Asked {
-    /// RFC 3339 or Unix milliseconds.
-    #[param(value_type = String)]
-    from: Moment,
-    /// RFC 3339 or Unix milliseconds; not in the range itself.
-    #[param(value_type = String)]
-    to: Moment,
-}
-
 /// An HLS playlist of what is stored of a range, from the segment that holds `from`.
 #[utoipa::path(
     get,
     path = "/vod/{device}/{camera}/index.m3u8",
     tag = "footage",
-    params(("device" = String, Path, description = "Device id"), ("camera" = String, Path, description = "Camera name"), Asked),
+    params(("device" = String, Path, description = "Device id"), ("camera" = String, Path, description = "Camera name"), Range),
     responses(
         (status = 200, description = "The playlist", content_type = "application/vnd.apple.mpegurl"),
         (status = 400, description = "No range"),
@@ -54,11 +42,11 @@ pub(super) async fn index(
     State(core): State<Arc<Core>>,
     Viewer(caller): Viewer,
     Path((device, camera)): Path<(String, String)>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<Range>,
 ) -> Result<Response, Refusal> {
     let (device, camera) = caller.camera(&device, &camera)?;
     let device = timeline::known(&core, device).await?;
-    let range = timeline::range(asked.from, asked.to, LONGEST_MS)?;
+    let range = timeline::range(asked, LONGEST_MS)?;
     let packs = core.playable(&device, &camera, range).await?;
     let text = playlist(range, &packs).ok_or_else(no_footage)?;
     core.audit(&caller, Act { range: Some((range.from, range.to)), ..Act::on("view", &device, &camera) });

@@ -238,7 +238,6 @@ impl SegmentRow {
     }
 }
 
-/// `None` for a row that is not summed up.
 /// A line of [`PACK_RUNS`]; `None` where it is none.
 fn read_runs(line: &str) -> Option<Result<PackRuns, IndexError>> {
     let mut words = line.split(' ');
