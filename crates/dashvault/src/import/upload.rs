@@ -196,7 +196,11 @@ impl Answer {
             507 => "make room on the vault's disk",
             _ => "check --vault, and see the vault's log",
         };
-        let what = format!("the vault says {}: {} {}", self.status, said("title"), said("detail"));
-        Err(Failure::here(what.trim_end()).next(next))
+        let mut what = format!("the vault says {}", self.status);
+        for part in ["title", "detail"].map(said).iter().filter(|part| !part.is_empty()) {
+            what += ": ";
+            what += part;
+        }
+        Err(Failure::here(what).next(next))
     }
 }

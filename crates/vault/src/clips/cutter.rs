@@ -164,7 +164,7 @@ impl Cutter<'_> {
 
     fn mp4(&self, plan: &Arc<Plan>) -> Result<PathBuf, CutError> {
         let film = Arc::new(Film::open(plan.clone(), Edges::Clean, self.core.objects.clone())?);
-        let formats = survey::formats(&film, self.core)?;
+        let formats = survey::formats(&film)?;
         let trim = self.row.exact.then(|| trim(plan)).flatten();
         self.progress.expect(film.len() + if trim.is_some() { film.len() } else { 0 });
         let path = self.shelf.part(self.row, "mp4");

@@ -92,7 +92,7 @@ pub(super) struct Formats {
 }
 
 /// Looks into the first segment of each recording: an MP4 has one picture size and one kind of sound.
-pub(super) fn formats(film: &Arc<Film>, _core: &Core) -> Result<Formats, CutError> {
+pub(super) fn formats(film: &Arc<Film>) -> Result<Formats, CutError> {
     let mut seen = HashSet::new();
     let mut first: Option<(Format, Span)> = None;
     let mut changes: Vec<String> = Vec::new();

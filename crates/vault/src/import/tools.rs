@@ -103,12 +103,15 @@ pub(crate) fn outcome(result: Result<Output, PoolError>) -> Ran {
     }
 }
 
-/// The last lines that a tool said, without where our files lie.
+/// The last lines that a tool said, without where our files lie and what they are called here.
 fn complaint(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = lines.get(lines.len().saturating_sub(TOLD_LINES)..).unwrap_or_default();
-    let without_path = |line: &&str| line.rsplit('/').next().unwrap_or(line).trim().to_owned();
+    let without_path = |line: &&str| {
+        let line = line.rsplit('/').next().unwrap_or(line);
+        line.split_once(".part: ").map_or(line, |(_, said)| said).trim().to_owned()
+    };
     let mut told = last.iter().map(without_path).collect::<Vec<_>>().join("; ");
     if told.is_empty() {
         told.push_str("ffmpeg cannot read the file");
@@ -158,10 +161,10 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_is_short_and_names_no_path_of_ours() {
+    fn a_complaint_is_short_and_names_no_file_of_ours() {
         let text =
             b"a\nb\n/srv/vault/imports/x.part: Invalid data found\n[mov @ 0x1] moov atom not found\n\n";
-        assert_eq!(complaint(text), "b; x.part: Invalid data found; [mov @ 0x1] moov atom not found");
+        assert_eq!(complaint(text), "b; Invalid data found; [mov @ 0x1] moov atom not found");
         assert_eq!(complaint(b""), "ffmpeg cannot read the file");
     }
 }
