@@ -47,11 +47,14 @@ deny: ## Licences, sources, duplicates (where cargo-deny is installed)
 	then $(CARGO) deny --locked check bans licenses sources; \
 	else echo "deny: cargo-deny is not installed, skipped"; fi
 
+# Most of them wait for a link most of the time: two more at once than there are cores.
+unit: THREADS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 unit: ## Every test, by cargo-nextest where it is installed
 	$(CARGO) build --locked --workspace --bins
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then echo "$(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc"; \
-	     $(CARGO) nextest run --locked --workspace && $(CARGO) test --locked --workspace --doc --quiet; \
+	     $(CARGO) nextest run --locked --workspace --test-threads $(THREADS) \
+	     && $(CARGO) test --locked --workspace --doc --quiet; \
 	else echo "$(CARGO) test --workspace"; $(CARGO) test --locked --workspace; fi
 
 web/node_modules/.package-lock.json: web/package-lock.json

@@ -160,13 +160,7 @@ pub(crate) fn patch_headers(offset: &str) -> [(&'static str, &str); 3] {
 pub(crate) async fn read_answer(stream: &mut TcpStream, head_only: bool) -> Answer {
     let mut bytes = Vec::new();
     // A reset after the answer is the server's way to stop a body it does not want.
-    let mut buffer = [0; 65_536];
-    loop {
-        match stream.read(&mut buffer).await {
-            Ok(0) | Err(_) => break,
-            Ok(read) => bytes.extend_from_slice(&buffer[..read]),
-        }
-    }
+    let _ = stream.read_to_end(&mut bytes).await;
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer's header");
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let mut lines = head.split("\r\n");
