@@ -53,16 +53,19 @@ export interface Range {
   to: number;
 }
 
+/** The vault takes whole milliseconds; a player's time lies between them. */
+export const whole = ({ from, to }: Range): Range => ({ from: Math.floor(from), to: Math.ceil(to) });
+
 export async function timeline(id: string, range: Range, resolutionMs: number, signal?: AbortSignal): Promise<t.CameraTimeline[]> {
-  const query = { from: range.from, to: range.to, resolution_ms: resolutionMs };
+  const query = { ...whole(range), resolution_ms: resolutionMs };
   return read.timelines(await request('GET', `${device(id)}/timeline`, { query, ...(signal && { signal }) }));
 }
 
-export const fetchNow = (id: string, name: string, body: Range): Promise<unknown> =>
-  request('POST', `${camera(id, name)}/fetch`, { body });
+export const fetchNow = (id: string, name: string, range: Range): Promise<unknown> =>
+  request('POST', `${camera(id, name)}/fetch`, { body: whole(range) });
 
 export const deleteFootage = (id: string, name: string, range: Range): Promise<unknown> =>
-  request('DELETE', `${camera(id, name)}/footage`, { query: { ...range } });
+  request('DELETE', `${camera(id, name)}/footage`, { query: { ...whole(range) } });
 
 export const thumbnail = (id: string, name: string, query: { at?: number; width: number; stamp?: number }): string =>
   address(`${camera(id, name)}/thumbnail`, query);
@@ -70,7 +73,7 @@ export const thumbnail = (id: string, name: string, query: { at?: number; width:
 export const livePlaylist = (id: string, name: string): string => `/live${pathOf(id, name)}/index.m3u8`;
 
 export const vodPlaylist = (id: string, name: string, range: Range): string =>
-  address(`/vod${pathOf(id, name)}/index.m3u8`, { ...range });
+  address(`/vod${pathOf(id, name)}/index.m3u8`, { ...whole(range) });
 
 // Events
 
@@ -79,7 +82,7 @@ export async function events(query: { device?: string; camera?: string; from?: n
 }
 
 export const mark = async (body: { device: string; camera?: string; from: number; to: number; kind: string; note?: string; locked: boolean }): Promise<t.VehicleEvent> =>
-  read.event(await request('POST', `${V1}/events`, { body }));
+  read.event(await request('POST', `${V1}/events`, { body: { ...body, ...whole(body) } }));
 
 export const changeEvent = async (id: string, body: { locked?: boolean; note?: string }): Promise<void> => {
   await request('PATCH', `${V1}/events${pathOf(id)}`, { body });
@@ -97,7 +100,7 @@ export interface ClipOrder extends Range {
   title?: string;
 }
 
-export const makeClip = async (body: ClipOrder): Promise<t.Clip> => read.clip(await request('POST', `${V1}/clips`, { body }));
+export const makeClip = async (body: ClipOrder): Promise<t.Clip> => read.clip(await request('POST', `${V1}/clips`, { body: { ...body, ...whole(body) } }));
 
 export const clips = async (query: { after?: string; limit?: number }, signal?: AbortSignal): Promise<t.Page<t.Clip>> =>
   read.page(await request('GET', `${V1}/clips`, { query, ...(signal && { signal }) }), read.clip);

@@ -1,6 +1,7 @@
 // What the vehicle's players do together: one leads, the others follow its second; play, pause, speed, live, jumps.
 import { createSignal, onCleanup } from 'solid-js';
 import * as api from '../api';
+import { asProblem } from '../api/problem';
 import { kept, keep } from '../ui/theme';
 import { clock } from '../format';
 import { Stage, type StageState } from '../player/stage';
@@ -119,8 +120,8 @@ export function createTransport(device: string, spansOf: (camera: string) => rea
         say('This is the end of the footage.');
         pause();
       }
-    } catch {
-      say('The vault does not answer. Try again in a moment.');
+    } catch (error) {
+      say(`${asProblem(error).title}. Try again in a moment.`);
       pause();
     } finally {
       jumping = false;
@@ -135,8 +136,8 @@ export function createTransport(device: string, spansOf: (camera: string) => rea
       const last = rows.find((row) => row.camera === lead())?.spans.findLast((span) => playable(span.state));
       if (last) seek(Math.max(last.from, last.to - 10_000));
       else say('There is no footage of the last month.');
-    } catch {
-      say('The vault does not answer. Try again in a moment.');
+    } catch (error) {
+      say(`${asProblem(error).title}. Try again in a moment.`);
     }
   }
 
