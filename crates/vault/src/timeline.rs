@@ -16,7 +16,7 @@ mod playlist;
 mod runs;
 mod span;
 
-pub(crate) use coarse::coarsen;
+pub(crate) use coarse::{coarsen, left_at_least};
 pub(crate) use codec::CodecError;
 pub(crate) use contents::{Contents, Entry, Held};
 pub(crate) use listing::PlaylistPack;
@@ -25,7 +25,7 @@ pub(crate) use place::SegmentTiming;
 pub(crate) use playlist::playlist;
 pub(crate) use runs::{PackRuns, Stage};
 #[cfg(test)]
-pub(crate) use span::Cause;
+pub(crate) use span::{Cause, Recordings};
 pub(crate) use span::{Span, State, Totals, WallRange};
 
 #[cfg(test)]

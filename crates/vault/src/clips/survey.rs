@@ -125,8 +125,6 @@ pub(super) fn formats(film: &Arc<Film>) -> Result<Formats, CutError> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use dashvault_base::{LossCause, WallMs};
 
     use super::*;
@@ -134,7 +132,7 @@ mod tests {
 
     fn span(from: i64, to: i64, state: State) -> timeline::Span {
         let range = WallRange::new(WallMs(from), WallMs(to)).unwrap();
-        timeline::Span { range, state, recordings: BTreeSet::new(), bytes: 0 }
+        timeline::Span { range, state, recordings: timeline::Recordings::default(), bytes: 0 }
     }
 
     #[test]

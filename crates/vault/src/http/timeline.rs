@@ -236,11 +236,13 @@ async fn camera_timeline(
 fn zoomed(exact: Vec<Span>, mut resolution_ms: u64) -> (Vec<Span>, u64) {
     let mut spans = exact;
     loop {
-        if resolution_ms > 1 {
-            spans = timeline::coarsen(&spans, resolution_ms);
-        }
-        if spans.len() <= MOST_SPANS {
-            return (spans, resolution_ms);
+        if timeline::left_at_least(&spans, resolution_ms) <= MOST_SPANS {
+            if resolution_ms > 1 {
+                spans = timeline::coarsen(&spans, resolution_ms);
+            }
+            if spans.len() <= MOST_SPANS {
+                return (spans, resolution_ms);
+            }
         }
         // Multiples of the last one, so that what was put on it can be put on this.
         resolution_ms = resolution_ms.saturating_mul(4);

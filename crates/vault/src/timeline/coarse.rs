@@ -32,6 +32,17 @@ pub(crate) fn coarsen(spans: &[Span], resolution_ms: u64) -> Vec<Span> {
     cells
 }
 
+/// At least so many spans are left at a resolution: one that is twice as long as a cell has a whole cell to itself.
+pub(crate) fn left_at_least(spans: &[Span], resolution_ms: u64) -> usize {
+    let whole = spans.iter().filter(|span| span.range.len_ms() / 2 >= resolution_ms);
+    let (mut left, mut last) = (0, None);
+    for span in whole {
+        left += usize::from(last != Some(span.state));
+        last = Some(span.state);
+    }
+    left
+}
+
 fn next_line(at: WallMs, step: i64) -> WallMs {
     WallMs(at.0.div_euclid(step).saturating_add(1).saturating_mul(step))
 }

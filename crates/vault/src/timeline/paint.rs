@@ -1,16 +1,13 @@
 //! From sources that may speak of the same moment to spans: the first in rank that covers a moment has it.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap},
-};
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 use dashvault_base::{LossCause, RecordingId, WallMs};
 
 use super::{
     contents::Held,
     runs::{PackRuns, Stage, join},
-    span::{Cause, Span, State, WallRange},
+    span::{Cause, Recordings, Span, State, WallRange},
 };
 
 /// What is shorter than this and lies between two others is no hole: it is how exactly clocks are read.
@@ -161,7 +158,7 @@ fn push(spans: &mut Vec<Span>, range: WallRange, piece: Option<&Piece>) {
             last.bytes = last.bytes.saturating_add(bytes);
             last.recordings.extend(recording);
         }
-        None => spans.push(Span { range, state, recordings: recording.into_iter().collect(), bytes }),
+        None => spans.push(Span { range, state, recordings: recording.into(), bytes }),
     }
 }
 
@@ -189,7 +186,7 @@ impl Span {
     }
 
     /// A span of nothing.
-    pub(super) const fn empty(range: WallRange, state: State) -> Self {
-        Self { range, state, recordings: BTreeSet::new(), bytes: 0 }
+    pub(super) fn empty(range: WallRange, state: State) -> Self {
+        Self { range, state, recordings: Recordings::default(), bytes: 0 }
     }
 }

@@ -1,7 +1,5 @@
 //! The values of a timeline: ranges, states, spans.
 
-use std::collections::BTreeSet;
-
 use dashvault_base::{LossCause, RecordingId, WallMs};
 
 /// A half-open range of wall time; `to` is after `from`.
@@ -48,10 +46,14 @@ pub(crate) struct Span {
     pub(crate) range: WallRange,
     pub(crate) state: State,
     /// Whose footage it is.
-    pub(crate) recordings: BTreeSet<RecordingId>,
+    pub(crate) recordings: Recordings,
     /// About how many bytes: a segment that is cut counts in proportion.
     pub(crate) bytes: u64,
 }
+
+/// Recordings in order, each once. Most spans are of one and a month has tens of thousands of spans: no tree for each.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Recordings(Vec<RecordingId>);
 
 /// How much of a range is what, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,6 +81,38 @@ impl WallRange {
     /// What both have.
     pub(crate) fn intersection(self, other: Self) -> Option<Self> {
         Self::new(self.from.max(other.from), self.to.min(other.to))
+    }
+}
+
+impl Recordings {
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn extend(&mut self, others: impl IntoIterator<Item = RecordingId>) {
+        for other in others {
+            if self.0.last() == Some(&other) {
+                continue;
+            }
+            if let Err(at) = self.0.binary_search(&other) {
+                self.0.insert(at, other);
+            }
+        }
+    }
+}
+
+impl IntoIterator for Recordings {
+    type Item = RecordingId;
+    type IntoIter = std::vec::IntoIter<RecordingId>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl From<Option<RecordingId>> for Recordings {
+    fn from(recording: Option<RecordingId>) -> Self {
+        Self(recording.into_iter().collect())
     }
 }
 

@@ -95,8 +95,10 @@ proptest! {
         pieces in prop::collection::vec(piece(), 0..20), from in 0i64..100, len in 1i64..300, resolution in 2i64..90
     ) {
         let whole = range(from, from + len);
-        let coarse = coarsen(&paint(whole, &pieces), resolution as u64);
+        let exact = paint(whole, &pieces);
+        let coarse = coarsen(&exact, resolution as u64);
         cover(&coarse, whole);
+        prop_assert!(left_at_least(&exact, resolution as u64) <= coarse.len());
         for span in &coarse {
             for ms in span.range.from.0..span.range.to.0 {
                 let cell = ms.div_euclid(resolution);

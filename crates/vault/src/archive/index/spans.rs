@@ -1,7 +1,8 @@
 //! What the timeline and its playlists are made of: `runs` and `contents` of `packs`, and losses by time.
 
-use dashvault_base::{CameraName, DeviceId, PackId, WallMs};
+use dashvault_base::{CameraName, DeviceId, PackId, RecordingId, WallMs};
 use sqlx::{Row, sqlite::SqliteRow};
+use tokio::task::JoinSet;
 
 use super::{Index, IndexError, SegmentRow, StoredPack, query, row::Columns};
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
 /// found by an index of their own.
 pub(super) const LOOK_BACK_MS: i64 = 3_600_000;
 /// A month's rows one by one take longer on their way from SQLite's thread than all else: they come as one text for so long
-/// a time, a line a pack.
+/// a time, a line a pack. Several such slices are read at once.
 ///
 /// The plus makes SQLite take the index of long packs there, and not all that began before.
 const SLICE_MS: i64 = 8 * 86_400_000;
@@ -65,31 +66,27 @@ impl Index {
         range: WallRange,
     ) -> Result<Vec<PackRuns>, IndexError> {
         let (first, end) = (range.from.plus_ms(-LOOK_BACK_MS), range.to.plus_ms(LOOK_BACK_MS));
-        let mut packs = Vec::new();
+        let mut slices = JoinSet::new();
         let mut from = first;
         while from < end {
             let to = end.min(from.plus_ms(SLICE_MS));
             // Long ones that begin before are looked for once.
             let long_before = if from == first { range.from } else { WallMs(i64::MAX) };
-            let found: Option<String> = sqlx::query_scalar(PACK_RUNS)
-                .bind(device.as_str())
-                .bind(camera.as_str())
+            let asked = sqlx::query_scalar(PACK_RUNS)
+                .bind(device.as_str().to_owned())
+                .bind(camera.as_str().to_owned())
                 .bind(from.0)
                 .bind(to.0)
-                .bind(long_before.0)
-                .fetch_one(&self.read)
-                .await
-                .map_err(query("pack runs"))?;
-            let lines = found.as_deref().unwrap_or_default().lines();
-            for line in lines {
-                packs.push(
-                    read_runs(line)
-                        .ok_or_else(|| IndexError::Corrupt { what: "runs", value: line.to_owned() })??,
-                );
-            }
+                .bind(long_before.0);
+            let pool = self.read.clone();
+            slices.spawn(async move {
+                let found: Option<String> = asked.fetch_one(&pool).await.map_err(query("pack runs"))?;
+                read_lines(found.as_deref().unwrap_or_default())
+            });
             from = to;
         }
-        Ok(packs)
+        let read = slices.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(read.into_iter().flatten().collect())
     }
 
     /// What the stored packs contain that may meet a range and are held, not deleted, in the order of their names.
@@ -238,10 +235,25 @@ impl SegmentRow {
     }
 }
 
+fn read_lines(text: &str) -> Result<Vec<PackRuns>, IndexError> {
+    // Neighbours are mostly of one recording, and to read its name takes the longest.
+    let mut last: Option<(&str, RecordingId)> = None;
+    let mut packs = Vec::new();
+    for line in text.lines() {
+        let name = line.split(' ').next().unwrap_or_default();
+        let known = last.filter(|(known, _)| *known == name).map(|(_, recording)| recording);
+        let recording = known.or_else(|| name.parse().ok());
+        let pack = recording.and_then(|recording| read_runs(recording, line));
+        packs.push(pack.ok_or_else(|| IndexError::Corrupt { what: "runs", value: line.to_owned() })??);
+        last = recording.map(|recording| (name, recording));
+    }
+    Ok(packs)
+}
+
 /// A line of [`PACK_RUNS`]; `None` where it is none.
-fn read_runs(line: &str) -> Option<Result<PackRuns, IndexError>> {
-    let mut words = line.split(' ');
-    let (recording, number) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+fn read_runs(recording: RecordingId, line: &str) -> Option<Result<PackRuns, IndexError>> {
+    let mut words = line.split(' ').skip(1);
+    let number = words.next()?.parse().ok()?;
     let stage = match words.next()? {
         "expired" => Stage::Deleted,
         "missing" => Stage::Missing,
@@ -252,8 +264,13 @@ fn read_runs(line: &str) -> Option<Result<PackRuns, IndexError>> {
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    text.as_bytes().chunks(2).map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?)).collect()
+    let mut blob = Vec::with_capacity(text.len() / 2);
+    for pair in text.as_bytes().chunks(2) {
+        let [high, low] = pair else { return None };
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        blob.push(digit(*high)? << 4 | digit(*low)?);
+    }
+    Some(blob)
 }
 
 fn pack_id(row: &SqliteRow) -> Result<PackId, IndexError> {
