@@ -183,9 +183,6 @@ export class Link {
   }
 }
 
-/** A camera of which nothing is stored yet has no still: Chromium logs that, the tile shows an icon. */
-const NO_STILL = /404 .*\/thumbnail\?/;
-
 /** A browser whose pages may not log an error that a test does not expect. */
 export class Browser {
   errors = [];
@@ -208,7 +205,7 @@ export class Browser {
       ...(storage && { storageState: storage }),
     });
     const page = await context.newPage();
-    const note = (text) => NO_STILL.test(text) || this.expected?.test(text) || this.errors.push(`${page.url()}: ${text}`);
+    const note = (text) => this.expected?.test(text) || this.errors.push(`${page.url()}: ${text}`);
     page.on('console', (message) => message.type() === 'error' && note(`${message.text()} ${message.location().url}`));
     page.on('pageerror', (error) => note(error.message));
     return page;

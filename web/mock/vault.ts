@@ -94,7 +94,7 @@ export class MockVault {
     const names = index % 3 === 0 ? ['front', 'rear'] : ['front'];
     return {
       id: `bus-${String(index + 1).padStart(3, '0')}`, created: this.#started - 90 * 24 * HOUR, online: live,
-      last_seen: live ? this.#started : this.#started - (index + 1) * 7 * 60_000, cameras: names.map((name) => ({ name, live })), status_at: this.#started,
+      last_seen: live ? this.#started : this.#started - (index + 1) * 7 * 60_000, cameras: names.map((name) => ({ name, live, newest: this.#started })), status_at: this.#started,
       status: { version: '0.1.0', backlog_bytes: index % 4 === 1 ? 3.1e8 : 0, backlog_ms: index % 4 === 1 ? 600_000 : 0, spool_free_bytes: index % 6 === 4 ? 9e8 : 5.1e10, link: { rtt_ms: 40 + ((index * 37) % 400), loss_permille: (index * 7) % 40, send_bytes_per_s: 510_000 } },
     };
   }

@@ -42,7 +42,7 @@ export function device(value: unknown): t.Device {
   const cameras = list(answer['cameras']).map((camera): t.CameraInfo => {
     if (typeof camera === 'string') return { name: camera, live: false };
     const fields = object(camera);
-    return { name: text(fields['name']) ?? '', live: fields['live'] === true };
+    return some({ name: text(fields['name']) ?? '', live: fields['live'] === true, newest: number(fields['newest']) });
   });
   return some({
     id: text(answer['id']) ?? text(answer['device']) ?? '',

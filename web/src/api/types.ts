@@ -29,6 +29,8 @@ export interface DeviceStatus {
 export interface CameraInfo {
   name: string;
   live: boolean;
+  /** Up to when there is footage of it in the vault. */
+  newest?: number;
 }
 
 export interface Device {

@@ -103,7 +103,7 @@ export function totals(spans: readonly Span[], range: Ranged): Record<SpanState,
 }
 
 /** The vault tells of a live camera's newest seconds a little later: until then they are as what came before them. */
-export function grown(spans: readonly Span[], now: number, within = 15_000): readonly Span[] {
+export function grown(spans: readonly Span[], now: number, within = 6_000): readonly Span[] {
   const last = spans.findLastIndex((span) => span.state !== 'not_recorded');
   const newest = spans[last];
   if (newest?.state !== 'live' || newest.to >= now || newest.to < now - within) return spans;

@@ -22,7 +22,7 @@ export const Tile: Component<{ shown: Shown; playing: boolean; width: number }> 
   return (
     <a class="tile" href={href()} aria-label={`${props.shown.device.id} ${props.shown.camera}, ${props.shown.live ? 'live' : 'not live'}`}>
       <div class="tile-picture" classList={{ bare: props.shown.camera === '' }}>
-        <Show when={props.shown.camera !== ''}>
+        <Show when={props.shown.stored}>
           <img src={source()} alt="" loading="lazy" decoding="async" hidden={still() === 'none'} onLoad={() => setStill('there')} onError={() => setStill('none')} />
         </Show>
         <Show when={still() !== 'there' && !props.playing}><span class="tile-none"><Icon name="camera" /></span></Show>

@@ -17,6 +17,8 @@ export interface Shown {
   device: Device;
   camera: string;
   live: boolean;
+  /** Whether there is footage of it, and so a still. */
+  stored: boolean;
 }
 
 const SIZES: [string, number][] = [['Small', 220], ['Medium', 320], ['Large', 480]];
@@ -59,7 +61,7 @@ export const Wall: Component = () => {
 
 function tilesOf(devices: Device[]): Shown[] {
   const tiles = devices.filter((device) => !device.revoked || device.cameras.length > 0).flatMap((device) =>
-    (device.cameras.length === 0 ? [{ name: '', live: false }] : device.cameras).map((camera): Shown => ({ key: `${device.id}/${camera.name}`, device, camera: camera.name, live: camera.live })));
+    (device.cameras.length === 0 ? [{ name: '', live: false, newest: undefined }] : device.cameras).map((camera): Shown => ({ key: `${device.id}/${camera.name}`, device, camera: camera.name, live: camera.live, stored: camera.newest !== undefined })));
   const rank = (tile: Shown) => (tile.live ? 0 : tile.device.online ? 1 : tile.device.revoked ? 3 : 2);
   return tiles.sort((a, b) => rank(a) - rank(b) || (a.key < b.key ? -1 : 1));
 }

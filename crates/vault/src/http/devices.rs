@@ -70,6 +70,10 @@ struct Camera {
     name: CameraName,
     /// Whether it sends live now.
     live: bool,
+    /// Up to when there is footage of it here; left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    newest: Option<WallMs>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -223,32 +227,35 @@ fn note(core: &Core, caller: &Caller, action: &'static str, device: &DeviceId) {
 
 async fn with_cameras(core: &Core, rows: Vec<ShownDevice>) -> Result<Vec<Device>, Refusal> {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
-    let mut cameras: HashMap<DeviceId, Vec<CameraName>> = HashMap::new();
-    for (device, camera) in core.index.cameras_between(&first.row.id, &last.row.id).await? {
-        cameras.entry(device).or_default().push(camera);
-    }
+    let mut cameras: HashMap<DeviceId, Vec<Camera>> = HashMap::new();
     let now = core.clock.wall();
+    for (device, name, stored) in core.index.cameras_between(&first.row.id, &last.row.id).await? {
+        let live = core.memory.publishing.cameras(&device).contains(&name);
+        // What arrives now is played as it comes.
+        let shows = || core.live.find(&device, &name).is_some_and(|track| track.lock().has_segment());
+        let newest = if live && shows() { Some(now) } else { stored };
+        cameras.entry(device).or_default().push(Camera { name, live, newest });
+    }
     let show = |shown: ShownDevice| {
-        let live = core.memory.publishing.cameras(&shown.row.id);
+        let live = !core.memory.publishing.cameras(&shown.row.id).is_empty();
         let known = cameras.remove(&shown.row.id).unwrap_or_default();
-        Device::new(shown, known, &live, now)
+        Device::new(shown, known, live, now)
     };
     Ok(rows.into_iter().map(show).collect())
 }
 
 impl Device {
-    fn new(shown: ShownDevice, known: Vec<CameraName>, live: &[CameraName], now: WallMs) -> Self {
+    fn new(shown: ShownDevice, cameras: Vec<Camera>, live: bool, now: WallMs) -> Self {
         let ShownDevice { row, status, status_at } = shown;
-        let camera = |name: CameraName| Camera { live: live.contains(&name), name };
         let seen = row.last_seen.is_some_and(|seen| now.0.saturating_sub(seen.0) < ONLINE_MS);
         Self {
-            online: row.revoked.is_none() && (seen || !live.is_empty()),
+            online: row.revoked.is_none() && (seen || live),
             fingerprint: row.public_key.map(|key| key.fingerprint()),
             id: row.id,
             created: row.created,
             revoked: row.revoked,
             last_seen: row.last_seen,
-            cameras: known.into_iter().map(camera).collect(),
+            cameras,
             status: status.and_then(|text| serde_json::from_str(&text).ok()),
             status_at,
         }

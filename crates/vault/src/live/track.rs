@@ -183,6 +183,11 @@ impl Track {
         self.window.listed().all(|one| !one.ended && one.parts.is_empty())
     }
 
+    /// A whole segment is listed.
+    pub(crate) fn has_segment(&self) -> bool {
+        self.window.listed().any(|one| one.ended)
+    }
+
     /// Somebody feeds it.
     pub(crate) const fn is_fed(&self) -> bool {
         self.feeding.is_some()

@@ -80,7 +80,7 @@ impl Index {
         found.map_err(query("cameras"))?.iter().map(|row| Columns(row).parsed("camera")).collect()
     }
 
-    /// The cameras of every device between two ids, both included.
+    /// The cameras of every device between two ids, both included, with the end of the newest pack that is here.
     ///
     /// # Errors
     /// [`IndexError`].
@@ -88,20 +88,28 @@ impl Index {
         &self,
         first: &DeviceId,
         last: &DeviceId,
-    ) -> Result<Vec<(DeviceId, CameraName)>, IndexError> {
+    ) -> Result<Vec<(DeviceId, CameraName, Option<WallMs>)>, IndexError> {
         let found = sqlx::query(
-            "SELECT DISTINCT device, camera FROM recordings WHERE device >= $1 AND device <= $2
-             ORDER BY device, camera",
+            "SELECT device, camera, (
+                 SELECT end_wall FROM packs WHERE packs.device = known.device AND packs.camera = known.camera
+                 AND missing_since IS NULL AND expired_at IS NULL ORDER BY start_wall DESC LIMIT 1
+             ) AS newest FROM (
+                 SELECT DISTINCT device, camera FROM recordings WHERE device >= $1 AND device <= $2
+             ) AS known ORDER BY device, camera",
         )
         .bind(first.as_str())
         .bind(last.as_str())
         .fetch_all(&self.read)
         .await;
-        let pair = |row| {
+        let camera = |row| {
             let columns = Columns(row);
-            Ok((columns.parsed("device")?, columns.parsed("camera")?))
+            Ok((
+                columns.parsed("device")?,
+                columns.parsed("camera")?,
+                columns.optional_number("newest")?.map(WallMs),
+            ))
         };
-        found.map_err(query("cameras between"))?.iter().map(pair).collect()
+        found.map_err(query("cameras between"))?.iter().map(camera).collect()
     }
 
     async fn recording_kind(

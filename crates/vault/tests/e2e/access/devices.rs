@@ -1,7 +1,7 @@
 //! Devices over the API.
 
 use super::*;
-use crate::rig::Footage;
+use crate::rig::{Footage, send};
 
 #[tokio::test]
 async fn a_device_added_over_the_api_publishes_until_it_is_revoked() {
@@ -51,6 +51,13 @@ async fn devices_are_listed_with_their_cameras_and_which_of_them_are_live() {
     })
     .await;
     assert_eq!((&bus["cameras"][0]["name"], &bus["online"]), (&"front".into(), &true.into()));
+    assert!(bus["cameras"][0].get("newest").is_none(), "{bus}");
+    send(&live, &footage.packs[0].file()).await;
+    eventually("there is footage", async || {
+        let bus = value(&viewer.get("/api/v1/devices/bus").await);
+        bus["cameras"][0]["newest"].is_i64().then_some(())
+    })
+    .await;
     drop(live);
     eventually("the camera is live no more", async || {
         let bus = value(&viewer.get("/api/v1/devices/bus").await);
