@@ -41,7 +41,7 @@ fn wish(from: &str, to: &str) -> Value {
     json!({"device": "bus", "camera": "front", "from": at(from), "to": at(to), "title": "Crash", "note": "left side"})
 }
 
-async fn asked(http: &Http, body: &Value) -> String {
+pub(crate) async fn asked(http: &Http, body: &Value) -> String {
     let answer = post(http, body).await;
     assert_eq!(answer.status, 202, "{}", answer.text());
     let id = parsed(&answer)["id"].as_str().unwrap().to_owned();
@@ -53,7 +53,7 @@ async fn job(http: &Http, id: &str) -> Value {
     parsed(&http.get(&format!("/api/v1/clips/{id}")).await)
 }
 
-async fn ended(http: &Http, id: &str) -> Value {
+pub(crate) async fn ended(http: &Http, id: &str) -> Value {
     eventually("the clip's end", async || {
         let job = job(http, id).await;
         ["finished", "failed"].contains(&job["state"].as_str().unwrap()).then_some(job)
@@ -62,7 +62,7 @@ async fn ended(http: &Http, id: &str) -> Value {
 }
 
 /// Downloads a finished clip.
-async fn saved(rig: &Rig, id: &str) -> PathBuf {
+pub(crate) async fn saved(rig: &Rig, id: &str) -> PathBuf {
     let answer = rig.admin().get(&format!("/api/v1/clips/{id}/file")).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let path = rig.data.path().join(format!("downloaded-{id}.mp4"));

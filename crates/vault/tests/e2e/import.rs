@@ -54,7 +54,7 @@ pub(crate) fn film(folder: &Path, name: &str, seconds: u32, words: &str) -> Vec<
 
 pub(crate) const H264: &str = "-c:v libx264 -preset ultrafast -g 25 -c:a aac";
 
-async fn put(http: &Http, path: &str, bytes: &[u8]) -> Value {
+pub(crate) async fn put(http: &Http, path: &str, bytes: &[u8]) -> Value {
     value(&http.request("PUT", &format!("{IMPORTS}/bus/{path}"), &[], bytes).await)
 }
 

@@ -6,6 +6,7 @@ mod access;
 mod announced;
 mod clips;
 mod film;
+mod histories;
 mod import;
 mod lies;
 mod live;

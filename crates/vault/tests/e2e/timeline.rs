@@ -1,19 +1,19 @@
 //! The timeline, fetching, and playlists, against what was done to the footage.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use dashvault_base::{LossCause, RecordingId, WallMs};
+use dashvault_base::{LossCause, WallMs};
 use dashvault_wire::{
     AnnounceReply, AnnounceRequest, ByteRange, LossNotice, PackAnnounce, PackStatus, RequestedPack,
     paths::PROTOCOL,
 };
 
-use crate::rig::{Answer, Footage, FootagePack, Http, Rig, eventually, send, wants};
+use crate::rig::{Answer, Footage, FootagePack, Http, Rig, send, wants};
 
 const ADMIN: &str = "the-administrators-word";
 const CAMERA: &str = "/api/v1/devices/bus/cameras/front";
 
-async fn rig() -> Rig {
+pub(crate) async fn rig() -> Rig {
     Rig::start_with(|config| config.admin_token = Some(ADMIN.into())).await
 }
 
@@ -44,22 +44,24 @@ async fn seconds(rig: &Rig, from: WallMs, count: i64) -> Vec<String> {
 }
 
 /// As runs: `live 4, lost 1`.
-fn runs(seconds: &[String]) -> String {
+pub(crate) fn runs(seconds: &[String]) -> String {
     let runs = seconds.chunk_by(|a, b| a == b).map(|run| format!("{} {}", run[0], run.len()));
     runs.collect::<Vec<_>>().join(", ")
 }
 
-async fn until_runs(rig: &Rig, from: WallMs, count: i64, expected: &str) {
-    let mut last = String::new();
-    let same = async || {
-        last = runs(&seconds(rig, from, count).await);
-        (last == expected).then_some(())
-    };
-    let deadline = tokio::time::timeout(Duration::from_secs(15), eventually(expected, same)).await;
-    deadline.unwrap_or_else(|_| panic!("not in time: {expected}"));
+pub(crate) async fn until_runs(rig: &Rig, from: WallMs, count: i64, expected: &str) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(15);
+    loop {
+        let last = runs(&seconds(rig, from, count).await);
+        if last == expected {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "not in time: {expected}\nit is:       {last}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
-async fn store(rig: &Rig, pack: &FootagePack) {
+pub(crate) async fn store(rig: &Rig, pack: &FootagePack) {
     for range in wants(&rig.http().announce_one(pack.sealed()).await) {
         rig.http().upload(pack, range).await;
     }
@@ -154,23 +156,23 @@ async fn announce(rig: &Rig, packs: &[PackAnnounce]) -> AnnounceReply {
 }
 
 /// What of a pack can be played: not what the stream began with before its first keyframe, which has no time of its own.
-fn playable(pack: &FootagePack) -> Vec<u8> {
+pub(crate) fn playable(pack: &FootagePack) -> Vec<u8> {
     let entries = pack.manifest.segments.iter().zip(&pack.segments);
     entries.filter(|(entry, _)| entry.keyframe).flat_map(|(_, bytes)| bytes.clone()).collect()
 }
 
 /// What a playlist lists: wall time of its first byte where told, jump before it, and the bytes.
-struct Played {
-    wall: Option<WallMs>,
+pub(crate) struct Played {
+    pub(crate) wall: Option<WallMs>,
     jumps: bool,
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
-async fn playlist(rig: &Rig, from: WallMs, to: WallMs) -> Answer {
+pub(crate) async fn playlist(rig: &Rig, from: WallMs, to: WallMs) -> Answer {
     rig.http().get(&format!("/vod/bus/front/index.m3u8?from={}&to={to}", from.0)).await
 }
 
-async fn play(rig: &Rig, text: &str) -> Vec<Played> {
+pub(crate) async fn play(rig: &Rig, text: &str) -> Vec<Played> {
     let (mut wall, mut jumps, mut range) = (None, false, String::new());
     let mut played = Vec::new();
     for line in text.lines() {
@@ -291,111 +293,4 @@ async fn a_client_that_has_an_object_is_told_so() {
     assert_eq!((part.status, part.body.len()), (206, 188));
     let other = rig.http().request("GET", &url, &[range, ("if-range", "\"other\"")], &[]).await;
     assert!(other.status == 200 && other.body == footage.packs[0].file());
-}
-
-/// What is done to a pack of a random history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Live,
-    Backfilled,
-    OnVehicle,
-    Lost,
-}
-
-#[tokio::test]
-async fn random_histories_of_outages_and_restarts_show_as_they_were() {
-    for seed in [1, 2, 3] {
-        println!("seed {seed}");
-        history(fastrand::Rng::with_seed(seed)).await;
-    }
-}
-
-async fn history(mut rng: fastrand::Rng) {
-    let mut rig = rig().await;
-    let first: RecordingId = crate::rig::RECORDING.parse().unwrap();
-    let (mut at, mut truth) = (first.start(), BTreeMap::new());
-    let mut stored: Vec<u8> = Vec::new();
-    for round in 0..3u64 {
-        at = at.plus_ms(rng.i64(2..20) * 1000);
-        let footage =
-            Footage::new(&rig.device, rng.u64(..), rng.u32(1..4) * 4).recorded_at(RecordingId::at(at));
-        let mut live = None;
-        for pack in &footage.packs {
-            let fate = [Fate::Live, Fate::Backfilled, Fate::OnVehicle, Fate::Lost][rng.usize(..4)];
-            live = match (fate, live) {
-                (Fate::Live, Some(caller)) => Some(caller),
-                (Fate::Live, None) => Some(rig.live(&footage).await),
-                (_, Some(caller)) => {
-                    dashvault_srt::Caller::close(caller, Duration::from_secs(1)).await;
-                    None
-                }
-                (_, None) => None,
-            };
-            match (fate, &live) {
-                (Fate::Live, Some(caller)) => {
-                    send(caller, &pack.body()).await;
-                    rig.http().announce_one(pack.sealed()).await;
-                }
-                (Fate::Backfilled, _) => store(&rig, pack).await,
-                (Fate::OnVehicle, _) => drop(rig.http().announce_one(pack.sealed()).await),
-                (Fate::Lost, _) => lose(&rig, pack).await,
-                (Fate::Live, None) => unreachable!(),
-            }
-            for second in 0..4 {
-                truth.insert(at.plus_ms(second * 1000), fate);
-            }
-            if matches!(fate, Fate::Live | Fate::Backfilled) {
-                stored.extend(playable(pack));
-            }
-            at = at.plus_ms(4000);
-        }
-        if let Some(caller) = live {
-            caller.close(Duration::from_secs(1)).await;
-        }
-        let lives =
-            footage.packs.iter().filter(|pack| truth.get(&pack.manifest.start_wall) == Some(&Fate::Live));
-        for pack in lives {
-            rig.http().receipt(pack).await;
-        }
-        if round == 1 {
-            rig.restart(true).await;
-        }
-    }
-    let count = (at.0 - first.start().0) / 1000 + 3;
-    let expected: Vec<String> = (0..count)
-        .map(|second| match truth.get(&first.start().plus_ms(second * 1000)) {
-            None => "not_recorded".to_owned(),
-            Some(Fate::Live) => "live".to_owned(),
-            Some(Fate::Backfilled) => "backfilled".to_owned(),
-            Some(Fate::OnVehicle) => "on_vehicle".to_owned(),
-            Some(Fate::Lost) => "lost quota".to_owned(),
-        })
-        .collect();
-    until_runs(&rig, first.start(), count, &runs(&expected)).await;
-    let answer = playlist(&rig, first.start(), at).await;
-    let played = if answer.status == 404 { Vec::new() } else { play(&rig, &answer.text()).await };
-    let bytes: Vec<u8> = played.iter().flat_map(|one| one.bytes.clone()).collect();
-    assert!(bytes == stored, "{} of {} bytes are played", bytes.len(), stored.len());
-    for wall in played.iter().filter_map(|one| one.wall) {
-        let fate = truth.get(&wall);
-        assert!(matches!(fate, Some(Fate::Live | Fate::Backfilled)), "{wall} is {fate:?}");
-    }
-}
-
-/// The vehicle says that it had to delete the pack.
-async fn lose(rig: &Rig, pack: &FootagePack) {
-    let from = pack.manifest.start_wall;
-    let loss = LossNotice {
-        id: format!("loss-{}", from.0),
-        camera: pack.manifest.camera.clone(),
-        recording: Some(pack.id().recording),
-        from,
-        to: from.plus_ms(4000),
-        lost_ms: 4000,
-        bytes: 1,
-        cause: LossCause::Quota,
-    };
-    rig.http().announce_one(pack.sealed()).await;
-    let request = AnnounceRequest { protocol: PROTOCOL, losses: vec![loss], ..AnnounceRequest::default() };
-    rig.http().announce_raw(&serde_json::to_vec(&request).unwrap()).await;
 }

@@ -16,7 +16,6 @@ pub(crate) struct Footage {
     pub(crate) camera: CameraName,
     pub(crate) recording: RecordingId,
     pub(crate) packs: Vec<FootagePack>,
-    key: SigningKey,
 }
 
 pub(crate) struct FootagePack {
@@ -83,22 +82,7 @@ impl Footage {
             packs.push(FootagePack { manifest, segments, trailer: trailer(&signed) });
         }
         assert!(open.is_empty());
-        Self { camera, recording, packs, key }
-    }
-
-    /// The same, recorded at another time.
-    pub(crate) fn recorded_at(mut self, recording: RecordingId) -> Self {
-        let later = recording.start().0 - self.recording.start().0;
-        let mut previous = ContentHash::ZERO;
-        for pack in &mut self.packs {
-            pack.manifest.pack.recording = recording;
-            pack.manifest.start_wall = pack.manifest.start_wall.plus_ms(later);
-            pack.manifest.previous = previous;
-            previous = pack.manifest.hash();
-            pack.trailer = trailer(&SignedManifest::sign(pack.manifest.clone(), &self.key).unwrap());
-        }
-        self.recording = recording;
-        self
+        Self { camera, recording, packs }
     }
 
     /// The raw stream, as the encoder wrote it.
