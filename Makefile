@@ -19,7 +19,7 @@ demo: setup footage ## Show the promise in a minute (DEMO_ARGS="--seconds 120 --
 	$(CARGO) build --locked -p dashvault
 	DASHVAULT_FOOTAGE="$${DASHVAULT_FOOTAGE:-target/footage}" $(TARGET_DIR)/debug/dashvault demo $(DEMO_ARGS)
 
-test: setup-tests footage fmt lint docs deny web-check unit ## Prove it: format, lints, docs, licences, every test
+test: setup-tests footage fmt lint docs deny web-check unit e2e ## Prove it: format, lints, docs, licences, every test
 
 bench: setup-tests ## Measure it (release build; the figures of docs/benchmarks.md; BENCH_ARGS="wire relink")
 	$(CARGO) build --locked --release -p dashvault -p dashvault-proof
@@ -72,7 +72,7 @@ web-check: setup-tests web/node_modules/.package-lock.json ## The dashboard: typ
 
 .PHONY: e2e
 e2e: setup-tests footage web/node_modules/.package-lock.json ## The dashboard in a real browser against the real binary (E2E="live clip": some of it)
-	$(CARGO) build --locked -p dashvault
+	$(CARGO) build --locked --workspace --bins
 	cd web && $(WEB) node e2e/run.mjs $(E2E)
 
 setup: ## Install what the demo needs
