@@ -172,8 +172,9 @@ fn test_input(args: &mut Args, encode: &EncoderOptions, draws_text: bool) -> Inp
         );
     }
     picture += &clock::overlay(width, height, fps);
-    args.words("-re -f lavfi -i").push(picture);
-    args.words("-re -f lavfi -i sine=frequency=440:sample_rate=48000");
+    // What waits to be encoded shows an older time than a camera's picture would: eight frames by default.
+    args.words("-thread_queue_size 1 -re -f lavfi -i").push(picture);
+    args.words("-thread_queue_size 1 -re -f lavfi -i sine=frequency=440:sample_rate=48000");
     Inputs::Two
 }
 

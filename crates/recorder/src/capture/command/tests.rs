@@ -26,14 +26,17 @@ fn test_picture_has_a_clock_where_text_can_be_drawn() {
     assert_eq!(
         drawn,
         format!(
-            "{HEAD} -re -f lavfi -i testsrc2=size=640x360:rate=25,drawtext=text=%{{localtime}}:fontsize=20:\
-             fontcolor=white:box=1:boxcolor=black@0.6:x=20:y=h-2*20{} -re -f lavfi -i \
+            "{HEAD} -thread_queue_size 1 -re -f lavfi -i testsrc2=size=640x360:rate=25,drawtext=text=%{{localtime}}:fontsize=20:\
+             fontcolor=white:box=1:boxcolor=black@0.6:x=20:y=h-2*20{} -thread_queue_size 1 -re -f lavfi -i \
              sine=frequency=440:sample_rate=48000 -map 0:v:0 -map 1:a:0 {X264} -g 25 -keyint_min 25 \
              -sc_threshold 0 -c:a aac -b:a 128k {TAIL}",
             clock::overlay(640, 360, 25),
         )
     );
-    let bare = format!("-i testsrc2=size=1280x720:rate=30{} -re", clock::overlay(1280, 720, 30));
+    let bare = format!(
+        "-i testsrc2=size=1280x720:rate=30{} -thread_queue_size 1 -re",
+        clock::overlay(1280, 720, 30)
+    );
     assert!(line("f=test", &linux()).contains(&bare));
 }
 
