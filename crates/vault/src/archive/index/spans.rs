@@ -1,8 +1,10 @@
 //! What the timeline and its playlists are made of: `runs` and `contents` of `packs`, and losses by time.
 
+use std::sync::Arc;
+
 use dashvault_base::{CameraName, DeviceId, PackId, RecordingId, WallMs};
 use sqlx::{Row, sqlite::SqliteRow};
-use tokio::task::JoinSet;
+use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{Index, IndexError, SegmentRow, StoredPack, query, row::Columns};
 use crate::{
@@ -14,10 +16,11 @@ use crate::{
 /// found by an index of their own.
 pub(super) const LOOK_BACK_MS: i64 = 3_600_000;
 /// A month's rows one by one take longer on their way from SQLite's thread than all else: they come as one text for so long
-/// a time, a line a pack. Several such slices are read at once.
-///
-/// The plus makes SQLite take the index of long packs there, and not all that began before.
+/// a time, a line a pack.
 const SLICE_MS: i64 = 8 * 86_400_000;
+/// So many slices are read at once; the other connections are for others, however long the range.
+const SLICES_AT_ONCE: usize = 2;
+/// The plus makes SQLite take the index of long packs there, and not all that began before.
 const PACK_RUNS: &str = "
     SELECT group_concat(recording || ' ' || number || ' ' || CASE WHEN expired_at IS NOT NULL THEN 'expired'
                WHEN missing_since IS NOT NULL THEN 'missing' ELSE 'stored' END || ' ' || hex(runs), char(10)) FROM (
@@ -66,7 +69,7 @@ impl Index {
         range: WallRange,
     ) -> Result<Vec<PackRuns>, IndexError> {
         let (first, end) = (range.from.plus_ms(-LOOK_BACK_MS), range.to.plus_ms(LOOK_BACK_MS));
-        let mut slices = JoinSet::new();
+        let (mut slices, turns) = (JoinSet::new(), Arc::new(Semaphore::new(SLICES_AT_ONCE)));
         let mut from = first;
         while from < end {
             let to = end.min(from.plus_ms(SLICE_MS));
@@ -78,8 +81,9 @@ impl Index {
                 .bind(from.0)
                 .bind(to.0)
                 .bind(long_before.0);
-            let pool = self.read.clone();
+            let (pool, turns) = (self.read.clone(), turns.clone());
             slices.spawn(async move {
+                let _turn = turns.acquire().await;
                 let found: Option<String> = asked.fetch_one(&pool).await.map_err(query("pack runs"))?;
                 read_lines(found.as_deref().unwrap_or_default())
             });
