@@ -96,6 +96,28 @@ async fn a_missing_pack_stays_known_from_when_it_was_noticed_until_the_same_cont
 }
 
 #[tokio::test]
+async fn a_camera_has_footage_up_to_the_end_of_its_newest_pack_that_is_here() {
+    let (_scratch, index) = index().await;
+    let older = stored("20261122-101500_00003");
+    let mut newer = stored("20261122-101500_00004");
+    (newer.row.start_wall, newer.row.end_wall) = (WallMs(2_000_000), WallMs(2_003_000));
+    let key = &newer.row.key;
+    let kind = RecordingKind::Announced;
+    index.claim_recording(&key.device, &key.camera, key.pack.recording, kind, WallMs(1)).await.unwrap();
+    let newest = async || {
+        let cameras = index.cameras_between(&key.device, &key.device).await.unwrap();
+        assert_eq!(cameras.len(), 1);
+        cameras[0].2
+    };
+    assert_eq!(newest().await, None);
+    index.commit_pack(&newer).await.unwrap();
+    index.commit_pack(&older).await.unwrap();
+    assert_eq!(newest().await, Some(WallMs(2_003_000)));
+    index.mark_missing(key, WallMs(9)).await.unwrap();
+    assert_eq!(newest().await, Some(WallMs(1_003_000)));
+}
+
+#[tokio::test]
 async fn packs_of_a_camera_come_in_pages() {
     let (_scratch, index) = index().await;
     let names = ["20261122-101500_00000", "20261122-101500_00001", "20261122-111500_00000"];
