@@ -8,7 +8,7 @@ use dashvault_wire::{
     paths::PROTOCOL,
 };
 
-use crate::rig::{Answer, Footage, FootagePack, Http, Rig, send, wants};
+use crate::rig::{Answer, Footage, FootagePack, Http, Rig, eventually, send, wants};
 
 const ADMIN: &str = "the-administrators-word";
 const CAMERA: &str = "/api/v1/devices/bus/cameras/front";
@@ -50,15 +50,16 @@ pub(crate) fn runs(seconds: &[String]) -> String {
 }
 
 pub(crate) async fn until_runs(rig: &Rig, from: WallMs, count: i64, expected: &str) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(15);
-    loop {
-        let last = runs(&seconds(rig, from, count).await);
-        if last == expected {
-            return;
+    let mut last = String::new();
+    eventually(expected, async || {
+        let now = runs(&seconds(rig, from, count).await);
+        if now != last {
+            println!("it is: {now}");
+            last = now;
         }
-        assert!(tokio::time::Instant::now() < deadline, "not in time: {expected}\nit is:       {last}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        (last == expected).then_some(())
+    })
+    .await;
 }
 
 pub(crate) async fn store(rig: &Rig, pack: &FootagePack) {
